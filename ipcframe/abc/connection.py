@@ -1,0 +1,313 @@
+"""Connection: messages between two ends, in order, whole, until one end is gone."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from ..deadline import NEVER, Deadline, deadline_after
+from ..errors import BufferTooShort, TimedOut, UnsupportedOperation
+from .endpoint import Endpoint
+
+__all__ = ["Buffer", "Connection", "Listener", "Serializer"]
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Serializer(ABC):
+    """Turns objects into messages and back."""
+
+    @abstractmethod
+    def dumps(self, obj: object) -> Sequence[Buffer]:
+        """Serialise `obj` to parts whose concatenation is the message.
+
+        Blocks: never.
+        Threads: any number at once; nested calls (from ``__reduce__``, from signal handlers) work.
+        Buffers: parts may alias the object's own memory until the message is sent.
+        Raises: what pickling raises, with the path to the part that cannot be pickled in its notes.
+        Interrupted: leaves nothing behind.
+        Peer death: makes no difference.
+        After fork: works in the child, whatever the parent's threads were doing.
+        """
+
+    @abstractmethod
+    def loads(self, message: Buffer) -> Any:
+        """Rebuild the object of one message.
+
+        Blocks: never.
+        Threads: any number at once.
+        Buffers: the object may lie on the memory of `message`, and then keeps it alive.
+        Raises: what unpickling raises.
+        Interrupted: leaves nothing behind.
+        Peer death: makes no difference.
+        After fork: works in the child.
+        """
+
+
+class Connection(Endpoint):
+    """One end of a two-ended stream of messages; the API of `multiprocessing.connection.Connection`.
+
+    Order is kept. A message arrives whole or not at all. Bytes and objects share one stream: `recv` of
+    what `send_bytes` sent unpickles it, `recv_bytes` of what `send` sent gives a message that can be
+    passed on with `send_bytes`.
+
+    One process at a time uses an end for sending, and one for receiving. Within it, threads and signal
+    handlers may share the end: each message goes to exactly one of them.
+    """
+
+    def __init__(self, *, serializer: Serializer, readable: bool = True, writable: bool = True) -> None:
+        self._serializer = serializer
+        self._readable = readable
+        self._writable = writable
+
+    @property
+    def readable(self) -> bool:
+        """Whether this end can receive."""
+        return self._readable
+
+    @property
+    def writable(self) -> bool:
+        """Whether this end can send."""
+        return self._writable
+
+    def send(self, obj: object, *, timeout: float | None = None) -> None:
+        """Send an object; it has left the caller's hands when this returns.
+
+        Waits while the transport is full. Raises what pickling raises, `PeerGone` (a BrokenPipeError),
+        `TimedOut`, `MessageTooLarge`, `ClosedError`.
+        """
+        self._check_writable()
+        deadline = NEVER if timeout is None else deadline_after(timeout)
+        parts = self._serializer.dumps(obj)
+        if not self._send(parts, deadline):
+            self._raise_timed_out("send", timeout)
+
+    def recv(self, *, timeout: float | None = None) -> Any:
+        """Receive an object.
+
+        Raises `EndOfStream` (an EOFError) after the last message when the other side is gone,
+        `TimedOut`, `BrokenConnection`, `ClosedError`, and what unpickling raises: that message is
+        taken then, and the next one arrives. After an exception that is no `Exception`
+        (KeyboardInterrupt) the message is still there.
+        """
+        self._check_readable()
+        deadline = NEVER if timeout is None else deadline_after(timeout)
+        while True:
+            message = self._peek(deadline, None)
+            if message is None:
+                self._raise_timed_out("recv", timeout)
+            try:
+                obj = self._serializer.loads(message)
+            except Exception:
+                if self._take(message):
+                    raise
+                continue  # another thread, or a signal handler in this one, took it meanwhile
+            # Signal handlers run after calls of C functions and on backward jumps: neither is left here.
+            if self._take(message):
+                return obj
+
+    def send_bytes(
+        self,
+        buf: Any,
+        offset: int = 0,
+        size: int | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """Send `size` bytes of a bytes-like object from `offset` on, as one message.
+
+        `offset` and `size` count bytes, whatever the item size of the buffer. Raises as `send` does,
+        and ValueError when they do not lie within the buffer.
+        """
+        self._check_writable()
+        deadline = NEVER if timeout is None else deadline_after(timeout)
+        if type(buf) is not bytes or offset or size is not None:
+            buf = _window(buf, offset, size)
+        if not self._send((buf,), deadline):
+            self._raise_timed_out("send_bytes", timeout)
+
+    def recv_bytes(self, maxlength: int | None = None, *, timeout: float | None = None) -> bytes:
+        """Receive one message as bytes.
+
+        A message above `maxlength` bytes raises `MessageTooLarge` (an OSError) before anything is
+        allocated for it, and nothing more can be received. Raises as `recv` does.
+        """
+        self._check_readable()
+        if maxlength is not None and maxlength < 0:
+            raise ValueError(f"negative maxlength: {maxlength}")
+        deadline = NEVER if timeout is None else deadline_after(timeout)
+        while True:
+            message = self._peek(deadline, maxlength)
+            if message is None:
+                self._raise_timed_out("recv_bytes", timeout)
+            copied = message if type(message) is bytes else bytes(message)
+            if self._take(message):
+                return copied
+
+    def recv_bytes_into(self, buf: Any, offset: int = 0, *, timeout: float | None = None) -> int:
+        """Receive one message into a writable buffer, `offset` bytes from its start; returns its size.
+
+        A message that does not fit raises `BufferTooShort` with the whole message in its ``args[0]``.
+        Raises as `recv` does, and ValueError when the offset lies outside of the buffer.
+        """
+        self._check_readable()
+        target = memoryview(buf)
+        if target.readonly:
+            raise TypeError("recv_bytes_into needs a writable buffer")
+        if offset < 0:
+            raise ValueError(f"negative offset: {offset}")
+        if offset > target.nbytes:
+            raise ValueError(f"offset too large: {offset} in a buffer of {target.nbytes} bytes")
+        room = (target if target.format == "B" and target.ndim == 1 else target.cast("B"))[offset:]
+        deadline = NEVER if timeout is None else deadline_after(timeout)
+        while True:
+            message = self._peek(deadline, None)
+            if message is None:
+                self._raise_timed_out("recv_bytes_into", timeout)
+            size = len(message)
+            if size > len(room):
+                whole = bytes(message)
+                if self._take(message):
+                    raise BufferTooShort(whole, len(room))
+                continue
+            room[:size] = message
+            if self._take(message):
+                return size
+
+    def poll(self, timeout: float | None = 0.0) -> bool:
+        """Whether `recv` would find something within `timeout` seconds: a message, or the end."""
+        self._check_readable()
+        return self._poll(deadline_after(timeout))
+
+    def fileno(self) -> int:
+        """A descriptor that select, poll and event loops can wait on; see `Capabilities.fileno`."""
+        self._check_open()
+        return self._fileno()
+
+    @abstractmethod
+    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool:
+        """Send one message, the concatenation of `parts`; False when the deadline passed first.
+
+        Blocks: while the transport is full, until the deadline; never after the other side is gone.
+        Threads: any number at once; their messages do not mix. A signal handler may send on the same
+            end while its own thread is inside: nothing mixes and nothing waits for ever.
+        Buffers: `parts` belong to the caller and may change when this returns or raises.
+        Raises: `PeerGone` when nobody can receive any more; `MessageTooLarge`; `ClosedError`.
+        Interrupted: the message is delivered whole or not at all, and the next one arrives whole. The
+            rest of a message that was under way goes out with the next operation on this end.
+        Peer death: `PeerGone` within 0.1 s, also when parked.
+        After fork: a message that another process was sending is that process's to finish.
+        """
+
+    @abstractmethod
+    def _peek(self, deadline: Deadline, limit: int | None) -> Buffer | None:
+        """The next message, whole, which stays at the head until `_take`; None when the deadline passed.
+
+        Blocks: until a whole message is here, the stream has ended, or the deadline has passed.
+        Threads: any number at once; several may see the same message, one of them takes it.
+        Buffers: the message belongs to whoever takes it; nothing of it is used again.
+        Raises: `EndOfStream`; `BrokenConnection`; `ClosedError`; `MessageTooLarge` above `limit` bytes,
+            before allocation.
+        Interrupted: nothing that arrived is lost; the next call goes on where this one stopped.
+        Peer death: the messages sent before arrive, then `EndOfStream` within 0.1 s, also when parked.
+        After fork: what the parent had received in part is the parent's to finish.
+        """
+
+    @abstractmethod
+    def _take(self, message: Buffer) -> bool:
+        """Take the message that `_peek` gave; False when somebody else has taken it.
+
+        Blocks: never.
+        Threads: of those who peeked at a message exactly one gets True.
+        Buffers: after True the message is the caller's.
+        Raises: nothing.
+        Interrupted: cannot be: it calls no C function that signal handlers may follow.
+        Peer death: makes no difference.
+        After fork: the child's end and the parent's take different messages.
+        """
+
+    @abstractmethod
+    def _poll(self, deadline: Deadline) -> bool:
+        """Whether something can be received, or the stream has ended, before the deadline.
+
+        Blocks: until then.
+        Threads: any number at once.
+        Buffers: none.
+        Raises: `ClosedError`.
+        Interrupted: nothing is taken.
+        Peer death: True, for the end of the stream is something to be received.
+        After fork: as before.
+        """
+
+    @abstractmethod
+    def _fileno(self) -> int:
+        """The descriptor to wait on: for receiving, or for sending where this end only sends.
+
+        Blocks: never.
+        Threads: any number at once.
+        Buffers: none; the descriptor stays the connection's.
+        Raises: `UnsupportedOperation` where `Capabilities.fileno` is False.
+        Interrupted: changes nothing.
+        Peer death: the descriptor becomes readable.
+        After fork: each process has its own.
+        """
+
+    def _holds_message(self) -> bool:
+        """Whether something to receive is held in this process, where `fileno()` does not show it."""
+        return False
+
+    def _check_writable(self) -> None:
+        if self._closed_by is not None:
+            self._check_open()
+        if not self._writable:
+            raise UnsupportedOperation(f"{self!r} is read-only", "send on the other end of the pair")
+
+    def _check_readable(self) -> None:
+        if self._closed_by is not None:
+            self._check_open()
+        if not self._readable:
+            raise UnsupportedOperation(f"{self!r} is write-only", "receive on the other end of the pair")
+
+    def _raise_timed_out(self, operation: str, timeout: float | None) -> NoReturn:
+        raise TimedOut(f"{operation} on {self!r} did not finish within {timeout} s")
+
+
+def _window(buf: Any, offset: int, size: int | None) -> memoryview:
+    view = memoryview(buf)
+    if view.format != "B" or view.ndim != 1:
+        view = view.cast("B")
+    length = len(view)
+    if offset < 0:
+        raise ValueError(f"offset is negative: {offset}")
+    if length < offset:
+        raise ValueError(f"buffer length < offset: {length} < {offset}")
+    if size is None:
+        size = length - offset
+    elif size < 0:
+        raise ValueError(f"size is negative: {size}")
+    elif offset + size > length:
+        raise ValueError(f"buffer length < offset + size: {length} < {offset} + {size}")
+    return view[offset : offset + size]
+
+
+class Listener(Endpoint):
+    """Where processes that are no relatives are accepted; see `Capabilities.rendezvous`."""
+
+    @property
+    @abstractmethod
+    def address(self) -> Any:
+        """The address to connect to, as it was given or chosen."""
+
+    @abstractmethod
+    def accept(self, *, timeout: float | None = None) -> Connection:
+        """Wait for a client that has proved who it is, and return the connection to it.
+
+        Blocks: until a client is through its handshake, or the timeout; a silent one delays nobody.
+        Threads: any number at once; each client goes to one of them.
+        Buffers: none.
+        Raises: `TimedOut`; `ClosedError`; AuthenticationError for a client that was refused.
+        Interrupted: a client that was ready is handed out by the next call.
+        Peer death: a client that goes during its handshake is forgotten.
+        After fork: the parent's listener; a child that wants one makes its own.
+        """
