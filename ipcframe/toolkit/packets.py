@@ -1,0 +1,128 @@
+"""PacketChannel: a complete `Channel` over descriptors that keep the borders of packets.
+
+A pipe in packet mode is one, a SOCK_SEQPACKET or datagram socket pair another: each write is handed whole
+to one reader, without a lock. What is taken lands in a deque in the same C call that reads it, and leaves it
+by a ``for`` statement, which runs no signal handler between the pop and the return (rule I1 of `framing`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..abc import Channel
+from ..deadline import Deadline
+from ..errors import ClosedError
+from . import forks
+from .handoff import Passed, pass_fd, receive_fd
+from .waiting import POLLIN, POLLOUT, Patience
+
+__all__ = ["PacketChannel"]
+
+
+class PacketChannel(Channel):
+    """A channel that receives from `read_fd` and sends to `write_fd`, and owns both.
+
+    One write of up to `packet_size` bytes must be all or nothing, and one read must give one packet.
+    """
+
+    def __init__(self, read_fd: int, write_fd: int, *, packet_size: int, name: str | None = None) -> None:
+        self.name = name
+        self._read_fd = read_fd
+        self._write_fd = write_fd
+        self._packet_size = packet_size
+        for fd in (read_fd, write_fd):
+            os.set_blocking(fd, False)
+        self._restart()
+
+    def _restart(self) -> None:
+        self._taken: deque[bytes] = deque()
+        self._pop: Iterator[bytes] = iter(self._taken.popleft, None)
+        self._in_patience = Patience()
+        self._out_patience = Patience()
+        self._generation = forks.generation
+
+    @property
+    def packet_size(self) -> int:
+        """The largest packet, in bytes."""
+        return self._packet_size
+
+    def _describe(self) -> str:
+        return f"fds {self._read_fd}, {self._write_fd}"
+
+    def _send(self, packet: bytes, deadline: Deadline) -> bool:
+        if self._generation is not forks.generation:
+            self._restart()
+        while True:
+            try:
+                os.write(self._write_fd, packet)
+                return True
+            except BlockingIOError:
+                if not self._wait(self._out_patience, self._write_fd, POLLOUT, deadline):
+                    return False
+            except OSError:
+                self._check_open()
+                raise
+
+    def _receive(self, deadline: Deadline) -> bytes | None:
+        if self._generation is not forks.generation:
+            self._restart()
+        taken = self._taken
+        size = self._packet_size
+        while True:
+            if taken:
+                try:
+                    for packet in self._pop:
+                        return packet
+                except IndexError:
+                    continue  # another thread was faster
+            reads = map(os.read, (self._read_fd,), (size,))
+            if self._closed_by is not None:
+                self._check_open()
+            try:
+                taken.extend(reads)
+            except BlockingIOError:
+                if not self._wait(self._in_patience, self._read_fd, POLLIN, deadline):
+                    return None
+            except OSError:
+                self._check_open()
+                raise
+
+    def _wait(self, patience: Patience, fd: int, event: int, deadline: Deadline) -> bool:
+        again = patience.wait(((fd, event),), deadline) or not deadline.expired
+        self._check_open()
+        return again
+
+    def _fileno(self) -> int:
+        return self._read_fd
+
+    def _close(self) -> None:
+        fds = {self._read_fd, self._write_fd}
+        self._read_fd = self._write_fd = -1
+        for fd in fds:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        if self._closed_by is None and getattr(self, "_read_fd", -1) >= 0:
+            self._closed_by = "the garbage collector"
+            self._close()
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        self._check_open()
+        if self._taken and self._generation is forks.generation:
+            raise ClosedError(
+                f"{self!r} cannot be handed over: an interrupted receive holds a packet", "receive it first"
+            )
+        same = self._read_fd == self._write_fd
+        passed = pass_fd(self._read_fd), None if same else pass_fd(self._write_fd)
+        return _rebuild, (type(self), *passed, self._packet_size, self.name)
+
+
+def _rebuild(
+    kind: type[PacketChannel], read: Passed, write: Passed | None, packet_size: int, name: str | None
+) -> PacketChannel:
+    read_fd, write_fd = receive_fd(read), receive_fd(write)
+    assert read_fd is not None
+    return kind(read_fd, read_fd if write_fd is None else write_fd, packet_size=packet_size, name=name)

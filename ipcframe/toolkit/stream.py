@@ -1,0 +1,242 @@
+"""StreamConnection: a complete `Connection` over two descriptors that carry bytes in order.
+
+A backend gives it a readable and a writable descriptor (one socket may be both) and has a connection with
+every promise of the contract. What makes it survive signals and threads is in `framing`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..abc import Buffer, Connection, Notify, Serializer, silent
+from ..deadline import NOW, Deadline
+from ..errors import PeerGone, UnsupportedOperation
+from . import forks
+from .framing import Intake, Job, Outlet, physical_memory
+from .handoff import Passed, pass_fd, receive_fd
+from .serialisation import PICKLE
+from .waiting import POLLIN, POLLOUT, Patience
+
+__all__ = ["StreamConnection"]
+
+
+class StreamConnection(Connection):
+    """A connection that receives from `read_fd` and sends to `write_fd`, and owns both.
+
+    The descriptors become non-blocking. `message_limit` is in bytes; by default the machine's memory.
+    """
+
+    atomic_write = 0
+    """Writes of at most so many bytes are all or nothing (PIPE_BUF on a pipe, 0 on a socket)."""
+
+    def __init__(
+        self,
+        read_fd: int | None,
+        write_fd: int | None,
+        *,
+        serializer: Serializer = PICKLE,
+        message_limit: int | None = None,
+        name: str | None = None,
+        notify: Notify = silent,
+    ) -> None:
+        super().__init__(serializer=serializer, readable=read_fd is not None, writable=write_fd is not None)
+        limit = physical_memory() if message_limit is None else message_limit
+        self.name = name
+        self.notify = notify
+        self._message_limit = message_limit
+        self._fds = tuple({fd: None for fd in (read_fd, write_fd) if fd is not None})
+        for fd in self._fds:
+            os.set_blocking(fd, False)
+        owner = repr(self)
+        self._intake = Intake(-1 if read_fd is None else read_fd, limit, owner)
+        self._outlet = Outlet(-1 if write_fd is None else write_fd, limit, self.atomic_write, owner)
+        self._patience = Patience()
+        self._generation = forks.generation
+
+    def _describe(self) -> str:
+        if len(self._fds) == 2:
+            return f"duplex fds {self._fds[0]}, {self._fds[1]}"
+        kind = "duplex" if self._readable and self._writable else "receiving" if self._readable else "sending"
+        return f"{kind} fd {', '.join(map(str, self._fds))}"
+
+    # --- sending ---
+
+    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool:
+        if self._generation is not forks.generation:
+            self._forked()
+        outlet = self._outlet
+        frame = outlet.frame(parts)
+        if isinstance(frame, bytes):
+            return self._repeat(lambda: outlet.write_atomic(frame), deadline)
+        job = Job()
+        try:
+            if not self._repeat(lambda: outlet.begin(frame, job), deadline):
+                return False
+            if self._repeat(lambda: self._push_out(job), deadline):
+                return True
+        except BaseException:
+            outlet.abandon(job)
+            raise
+        outlet.abandon(job)
+        return False
+
+    def _push_out(self, job: Job) -> bool:
+        outlet = self._outlet
+        if outlet.busy_with(job):
+            outlet.push()
+        return not outlet.busy_with(job)
+
+    def _repeat(self, move: Callable[[], bool | None], deadline: Deadline) -> bool:
+        """Make the non-blocking move until it is done, waiting where nothing can be written."""
+        while True:
+            try:
+                if move():
+                    return True
+            except BlockingIOError:
+                self._check_open()
+                if not self._patience.wait(((self._outlet.fd, POLLOUT),), deadline) and deadline.expired:
+                    return False
+                self._check_open()
+            except BrokenPipeError as error:
+                self._outlet.drop()
+                if isinstance(error, PeerGone):
+                    raise
+                raise PeerGone(
+                    f"{self!r}: the other side is closed or has ended", "nobody can receive what is sent"
+                ) from None
+            except OSError:
+                self._check_open()
+                raise
+
+    # --- receiving ---
+
+    def _peek(self, deadline: Deadline, limit: int | None) -> Buffer | None:
+        if self._generation is not forks.generation:
+            self._forked()
+        intake = self._intake
+        while True:
+            try:
+                message = intake.next_message(limit)
+                if message is not None:
+                    return message
+            except BlockingIOError:
+                if not self._wait_to_receive(deadline) and deadline.expired:
+                    return None
+                self._check_open()
+            except ConnectionResetError:
+                intake.end()
+            except OSError:
+                self._check_open()
+                raise
+
+    def _take(self, message: Buffer) -> bool:
+        return self._intake.take(message)
+
+    def _holds_message(self) -> bool:
+        step = self._intake.step
+        held = step.message is not None or step.end is not None or bool(step.landed)
+        return held and self._generation is forks.generation
+
+    def _poll(self, deadline: Deadline) -> bool:
+        if self._generation is not forks.generation:
+            self._forked()
+        if self._holds_message():
+            return True
+        while True:
+            if self._patience.wait(((self._intake.fd, POLLIN),), NOW):
+                return True
+            if deadline is NOW:
+                return False
+            if not self._wait_to_receive(deadline) and deadline.expired:
+                return False
+            self._check_open()
+
+    def _wait_to_receive(self, deadline: Deadline) -> bool:
+        """Wait for something to receive; the rest of an interrupted message goes out meanwhile."""
+        if self._outlet.pending is None:
+            return self._patience.wait(((self._intake.fd, POLLIN),), deadline)
+        self._push_quietly()
+        interests: tuple[tuple[int, int], ...] = ((self._intake.fd, POLLIN),)
+        if self._outlet.pending is not None:
+            both = POLLIN | POLLOUT
+            same = self._outlet.fd == self._intake.fd
+            interests = ((self._intake.fd, both),) if same else (*interests, (self._outlet.fd, POLLOUT))
+        return self._patience.wait(interests, deadline)
+
+    def _push_quietly(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            try:
+                self._outlet.push()
+            except BrokenPipeError:
+                self._outlet.drop()
+
+    # --- the rest ---
+
+    def _fileno(self) -> int:
+        return self._intake.fd if self._readable else self._outlet.fd
+
+    def _close(self) -> None:
+        fds, self._fds = self._fds, ()
+        if self._generation is not forks.generation:
+            self._forked()
+        if self._outlet.pending is not None:
+            with contextlib.suppress(OSError):
+                self._push_quietly()
+        # Whoever is inside a move has finished it before the descriptor goes, and finds it gone after.
+        with self._intake.lock, self._outlet.lock:
+            self._intake.close()
+            self._outlet.close()
+            for fd in fds:
+                os.close(fd)
+
+    def __del__(self) -> None:
+        if self._closed_by is None and getattr(self, "_fds", None):
+            self._closed_by = "the garbage collector"
+            self._close()
+
+    def _forked(self) -> None:
+        self._intake.restart()
+        self._outlet.restart()
+        self._generation = forks.generation
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        self._check_open()
+        if self._generation is forks.generation and (self._intake.started or self._outlet.pending):
+            raise UnsupportedOperation(
+                f"{self!r} cannot be handed over: it was interrupted in the middle of a message",
+                "receive or send once more, then hand it over",
+            )
+        passed = [pass_fd(fd) for fd in self._fds]
+        ways = (self._readable, self._writable)
+        return _rebuild, (
+            type(self),
+            passed,
+            ways,
+            self._serializer,
+            self._message_limit,
+            self.name,
+            self.notify,
+        )
+
+
+def _rebuild(
+    kind: type[StreamConnection],
+    passed: list[Passed],
+    ways: tuple[bool, bool],
+    serializer: Serializer,
+    message_limit: int | None,
+    name: str | None,
+    notify: Notify,
+) -> StreamConnection:
+    fds = [receive_fd(one) for one in passed]
+    return kind(
+        fds[0] if ways[0] else None,
+        fds[-1] if ways[1] else None,
+        serializer=serializer,
+        message_limit=message_limit,
+        name=name,
+        notify=notify,
+    )

@@ -1,0 +1,69 @@
+"""How to wait for a descriptor: spin a little, where that has paid, then park in the kernel.
+
+A sleep costs tens of microseconds until the other side's wake-up takes effect; an answer that is on its
+way comes sooner. So a wait first looks again a few times and yields the CPU in between, which on one core
+lets the very process run that is waited for. The number of looks follows their success and falls to none,
+so that an idle waiter costs nothing.
+
+No wake-up can be lost: readiness of a descriptor is a state, and poll() reports it whenever it came. A
+parked waiter still looks again once a second, because another thread of its process may have closed the
+descriptor, which poll() does not report.
+"""
+
+from __future__ import annotations
+
+import os
+from select import POLLIN, POLLOUT, poll
+
+from ..deadline import NOW, Deadline
+
+__all__ = ["POLLIN", "POLLOUT", "Patience"]
+
+_MOST_LOOKS = 40
+_FIRST_LOOKS = 8
+_RETRY_AFTER = 64
+_LOOK_AGAIN = 1.0
+
+
+class Patience:
+    """The wait strategy of one direction of one endpoint; it learns whether spinning pays."""
+
+    __slots__ = ("_looks", "_misses")
+
+    def __init__(self) -> None:
+        self._looks = _FIRST_LOOKS
+        self._misses = 0
+
+    def wait(self, interests: tuple[tuple[int, int], ...], deadline: Deadline) -> bool:
+        """Wait until one of the (descriptor, poll event) pairs may be ready; False when the deadline passed.
+
+        True does not promise readiness: the caller tries, and waits again. Signal handlers run meanwhile,
+        and may wait on the same endpoint.
+        """
+        poller = poll()
+        for fd, event in interests:
+            if fd < 0:  # closed meanwhile, which the caller finds out by trying
+                return True
+            poller.register(fd, event)
+        if deadline is NOW:
+            return bool(poller.poll(0))
+        looks = self._looks
+        while looks:
+            if poller.poll(0):
+                self._looks = min(self._looks + 1, _MOST_LOOKS)
+                return True
+            os.sched_yield()
+            looks -= 1
+        self._missed()
+        left = deadline.remaining()
+        if left == 0.0:
+            return bool(poller.poll(0))
+        return bool(poller.poll(min(left, _LOOK_AGAIN) * 1000)) or left > _LOOK_AGAIN
+
+    def _missed(self) -> None:
+        self._looks >>= 1
+        if self._looks == 0:
+            self._misses += 1
+            if self._misses >= _RETRY_AFTER:
+                self._misses = 0
+                self._looks = _FIRST_LOOKS
