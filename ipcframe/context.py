@@ -1,0 +1,295 @@
+"""Context = backend + start method + settings: the object that users hold.
+
+A context is a value: equal requests get the same context, no call changes a global, and pickled it arrives
+as the same one in any process of the tree.
+"""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing
+import multiprocessing.context
+import warnings
+from collections.abc import Hashable
+from functools import cached_property
+from typing import Any, NamedTuple, cast
+
+from . import _plugins, config
+from ._observers import Observers
+from .abc import Backend, Channel, Connection, StartMethod
+from .errors import FallbackWarning
+from .process import Parcel, Process, _Report, process_class
+from .settings import Sourced
+from .toolkit.serialisation import PickleSerializer
+
+__all__ = ["Context", "Spec", "adopt", "get_context", "restore", "spec_for"]
+
+
+class Spec(NamedTuple):
+    """What a context is made from; two equal ones are one context. It travels to children."""
+
+    start_method: _plugins.Offer
+    label: str
+    """`StartMethod.label`, and below whether its children begin as forks: a child need not load it."""
+    forked: bool
+    backend: _plugins.Offer
+    plugins: Sourced
+    settings: tuple[tuple[str, Sourced], ...]
+    candidates: tuple[str, ...]
+    """The backends that the configuration allows, in its order."""
+
+    @property
+    def key(self) -> Hashable:
+        """What makes two specs the same: everything but where the values came from."""
+        values = tuple((key, value.value) for key, value in self.settings)
+        return self.start_method, self.backend, self.plugins.value, values, self.candidates
+
+    def with_start_method(self, name: str, source: str) -> Spec:
+        """The same on another start method; raises as `get_context` does."""
+        offer = _plugins.find("start_method", Sourced(name, source))
+        made = _start_method(offer)
+        return self._replace(start_method=offer, label=made.label, forked=made.capabilities.forked)
+
+
+class Context(multiprocessing.context.BaseContext):
+    """One backend, one start method and their settings, with the methods of a multiprocessing context."""
+
+    _name: str
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self._name = spec.start_method.name
+        self.notify = Observers.named(spec.plugins)
+        self._backends: dict[_plugins.Offer, Backend] = {}
+        self.Process = process_class(spec.label, tuple(spec), _standard(self._name), spec.forked)
+
+    @cached_property
+    def start_method(self) -> StartMethod:
+        """How processes of this context start."""
+        return _start_method(self.spec.start_method)
+
+    @property
+    def backend(self) -> Backend:
+        """The backend that objects are on unless they name another; made when it is first needed."""
+        return self._backend(self.spec.backend)
+
+    def Pipe(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
+        self, duplex: bool = True, *, name: str | None = None, backend: str | None = None
+    ) -> tuple[Connection, Connection]:
+        """Two connected ends; not duplex, the first only receives and the second only sends.
+
+        `name` is for people; `backend` puts this pipe on another backend than the context's.
+        """
+        chosen = self._choose("connection", name, backend)
+        pair = self.notify.make_connection_pair(chosen, bool(duplex), name)
+        for end in pair:
+            cast(Any, end).notify = self.notify
+            if self.notify.reducers:
+                end._serializer = PickleSerializer(self.notify.reducers)
+        return pair
+
+    def Channel(self, *, name: str | None = None, backend: str | None = None) -> Channel:  # noqa: N802
+        """A channel: packets from any process to any process, each taken whole by exactly one."""
+        return self.notify.make_channel(self._choose("channel", name, backend), name)
+
+    def get_context(self, method: str | None = None) -> Context:  # type: ignore[override]
+        """This context, or the one like it with another start method."""
+        if method is None or method == self._name:
+            return self
+        return restore(*self.spec.with_start_method(method, "the argument of get_context"))
+
+    def get_start_method(self, allow_none: bool = False) -> str:
+        """The name of the start method."""
+        return self._name
+
+    def set_start_method(self, method: str | None, force: bool = False) -> None:
+        """Raises ValueError, as multiprocessing's contexts do: a context is a value."""
+        raise ValueError("cannot set start method of concrete context")
+
+    def _choose(self, kind: str, name: str | None, backend: str | None) -> Backend:
+        if backend is not None:
+            return self._backend(_plugins.find("backend", Sourced(backend, f"the argument of a {kind}")))
+        policy = self.notify.choose_backend(self.spec.candidates, kind, name)
+        if policy is None:
+            return self.backend
+        return self._backend(_plugins.find("backend", Sourced(policy, f"a policy, for a {kind}")))
+
+    def _backend(self, offer: _plugins.Offer) -> Backend:
+        if offer not in self._backends:
+            made = _plugins.make(offer, config.settings_of(offer.name, dict(self.spec.settings)))
+            _check_available(offer, made)
+            made.notify = self.notify
+            atexit.register(made.close)
+            self._backends[offer] = made
+        return self._backends[offer]
+
+    def _launch(self, process: Any) -> Any:
+        """Start a child from this context; returns what watches it."""
+        report = None
+        if isinstance(process, Process):
+            report = process._report = _Report()
+        try:
+            return self.start_method.launch(Parcel(process, _boot))
+        except BaseException:
+            if report is not None:
+                report.close()
+            raise
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restore, tuple(self.spec)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} on the backend {self.spec.backend.name!r}>"
+
+
+_contexts: dict[Hashable, Context] = {}
+_classes: dict[str, type[Context]] = {}
+_start_methods: dict[_plugins.Offer, StartMethod] = {}
+_reasons: dict[tuple[_plugins.Offer, tuple[tuple[str, Sourced], ...]], str | None] = {}
+installed: tuple[Spec, ...] = ()
+"""What `ipcframe.install` put in the place of multiprocessing's contexts; the default comes first."""
+
+
+def get_context(
+    method: str | None = None,
+    *,
+    backend: str | list[str] | tuple[str, ...] | None = None,
+    strict: bool | None = None,
+    plugins: str | list[str] | tuple[str, ...] | None = None,
+) -> Context:
+    """The context of this start method and backend; what is not given comes from the configuration.
+
+    A list of backends is tried in order: the first that can run here is taken, with a `FallbackWarning`
+    when it is not the first, or, if `strict`, an error. Raises `BackendNotFound`, `DuplicateBackend`,
+    `BackendBroken`, `BackendUnavailable`, their counterparts for start methods, and `ConfigError`.
+    """
+    return restore(*spec_for(method, backend=backend, strict=strict, plugins=plugins))
+
+
+def spec_for(
+    method: str | None = None,
+    *,
+    backend: str | list[str] | tuple[str, ...] | None = None,
+    strict: bool | None = None,
+    plugins: str | list[str] | tuple[str, ...] | None = None,
+) -> Spec:
+    """What `get_context` would make a context of."""
+    settings = config.effective()
+    given = {"start_method": method, "backend": backend, "strict": strict, "plugins": plugins}
+    for key, value in given.items():
+        if value is not None:
+            settings[key] = config.parse(key, Sourced(value, f"the argument {key}"))
+    if "start_method" not in settings:
+        settings["start_method"] = Sourced(_running_start_method(), "the running Python")
+    own = tuple(sorted((key, value) for key, value in settings.items() if "." in key))
+    chosen = _first_available(settings, own)
+    start = _plugins.find("start_method", settings["start_method"])
+    made = _start_method(start)
+    return Spec(
+        start,
+        made.label,
+        made.capabilities.forked,
+        chosen,
+        settings["plugins"],
+        own,
+        settings["backend"].value,
+    )
+
+
+def restore(*spec: Any) -> Context:
+    """The one context of this process that is made from the fields of a `Spec`."""
+    whole = Spec(*spec)
+    if whole.key not in _contexts:
+        _contexts[whole.key] = _context_class(whole.label)(whole)
+    return _contexts[whole.key]
+
+
+def _context_class(label: str) -> type[Context]:
+    if label not in _classes:
+        name = f"{label}Context"
+        _classes[label] = type(
+            name, (Context,), {"__doc__": Context.__doc__, "__module__": __name__, "__qualname__": name}
+        )
+    return _classes[label]
+
+
+def _start_method(offer: _plugins.Offer) -> StartMethod:
+    if offer not in _start_methods:
+        made = _plugins.make(offer, {})
+        _check_available(offer, made)
+        _start_methods[offer] = made
+    return _start_methods[offer]
+
+
+def _check_available(offer: _plugins.Offer, made: Backend | StartMethod) -> None:
+    reason = _plugins.unavailable_reason(offer, made)
+    if reason is not None:
+        words = _plugins.KINDS[offer.kind]
+        raise words.unavailable(f"the {words.noun} {offer.name!r} cannot run here: {reason}")
+
+
+def _first_available(settings: config.Settings, own: tuple[tuple[str, Sourced], ...]) -> _plugins.Offer:
+    names, source = settings["backend"]
+    refused: list[str] = []
+    for name in names:
+        offer = _plugins.find("backend", Sourced(name, source))
+        if (offer, own) not in _reasons:
+            made = _plugins.make(offer, config.settings_of(offer.name, dict(own)))
+            _reasons[offer, own] = _plugins.unavailable_reason(offer, made)
+        reason = _reasons[offer, own]
+        if reason is None:
+            if refused:
+                _fall_back(name, refused, settings["strict"], source)
+            return offer
+        refused.append(f"{name!r} cannot run here: {reason}")
+    raise _plugins.KINDS["backend"].unavailable(
+        f"the backend asked for by {source} cannot run here: {'; '.join(refused)}",
+        "`ipcframe backends` lists the ones that can",
+    )
+
+
+def _fall_back(name: str, refused: list[str], strict: Sourced, source: str) -> None:
+    text = f"{source} asks for another backend first, but {'; '.join(refused)}"
+    if strict.value:
+        raise _plugins.KINDS["backend"].unavailable(text, f"strict = true ({strict.source}) forbids the next")
+    warnings.warn(f"{text}; {name!r} is used", FallbackWarning, stacklevel=4)
+
+
+def _running_start_method() -> str:
+    default = cast(Any, multiprocessing.context)._default_context
+    return cast(str, (default._actual_context or default._default_context)._name)
+
+
+def _standard(name: str) -> str | None:
+    """The start method's name where the standard library knows it too, for what it does in the child."""
+    return name if name in cast(Any, multiprocessing.context)._concrete_contexts else None
+
+
+# --- what goes along into a child ---
+
+
+def _boot() -> tuple[Any, ...]:
+    """What a started child takes over before its main module is imported."""
+    offers = list(dict.fromkeys([*_plugins.known.values(), *_in_code()]))
+    return offers, config.snapshot(), installed
+
+
+def _in_code() -> list[_plugins.Offer]:
+    offers = [offer for kind in _plugins.KINDS for offer in _plugins.registered(kind)]
+    for offer in offers:
+        _plugins.check_travels(offer)
+    return offers
+
+
+def adopt(
+    offers: list[_plugins.Offer],
+    snapshot: tuple[config.Settings, tuple[str, str] | None],
+    specs: tuple[Spec, ...],
+) -> None:
+    """In a started child: take over what the parent sent along."""
+    _plugins.adopt(offers)
+    config.inherit(*snapshot)
+    if specs:
+        from .dropin import install_specs
+
+        install_specs(specs)

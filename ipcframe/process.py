@@ -1,0 +1,299 @@
+"""Process over a StartMethod, and what goes along into the child.
+
+A Process is the standard library's `BaseProcess`: its behaviour is kept, and only how it is launched is
+ours. The exception that ends it reaches the parent as `Process.exception`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing.process
+import operator
+import os
+import pickle
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from functools import partial
+from multiprocessing import spawn
+from typing import TYPE_CHECKING, Any, SupportsIndex, cast
+
+from .errors import RemoteError
+from .toolkit.handoff import Passed, pass_fd
+
+if TYPE_CHECKING:
+    from .context import Context
+
+__all__ = ["Parcel", "Process", "process_class"]
+
+_LONGEST_TEXT = 64 * 1024
+
+
+class Process(multiprocessing.process.BaseProcess):
+    """A process of the default context; ``context.Process`` is the same class for another one.
+
+    Everything is as in `multiprocessing.Process`; in addition the parent finds in `exception` what ended
+    the child.
+    """
+
+    _start_method: str | None = None
+    _report: _Report | None = None
+    _announced = False
+    _generated_for: Any = None
+
+    @staticmethod
+    def _context() -> Context:
+        from .context import get_context
+
+        return get_context()
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802 - the standard library's name
+        return Process._context()._launch(process_obj)
+
+    def start(self) -> None:
+        """Start the child process; see `multiprocessing.Process.start`."""
+        super().start()
+        self._context().notify("process_started", process=self)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the child has ended, at most `timeout` seconds."""
+        super().join(timeout)
+        self._settle()
+
+    def is_alive(self) -> bool:
+        """Whether the child runs."""
+        alive = super().is_alive()
+        self._settle()
+        return alive
+
+    @property
+    def exitcode(self) -> int | None:
+        """The exit code of the child, negative for a signal; None while it runs or was not started."""
+        code = super().exitcode
+        self._settle()
+        return code
+
+    @property
+    def exception(self) -> BaseException | None:
+        """The exception that ended the child, with the text of its traceback as its cause.
+
+        None while the child runs, when it ended otherwise (by returning, `sys.exit`, a signal), and for a
+        process that this one did not start. One that could not be carried over is a `RemoteError` with
+        its text.
+        """
+        if self.exitcode is None or self._report is None:
+            return None
+        return self._report.exception()
+
+    def close(self) -> None:
+        """Give up what the object holds; ValueError while the child runs."""
+        super().close()
+        if self._report is not None:
+            self._report.close()
+
+    def _settle(self) -> None:
+        popen = cast(Any, self)._popen
+        if self._announced or popen is None or popen.returncode is None:
+            return
+        self._announced = True
+        if self._report is not None:
+            self._report.settle()
+        self._context().notify("process_exited", process=self)
+
+    def _bootstrap(self, parent_sentinel: int | None = None) -> int:
+        # In a forked child the reports of its siblings are of no use, and would add descriptors.
+        for sibling in cast(Any, multiprocessing.process)._children:
+            if isinstance(sibling, Process) and sibling is not self and sibling._report is not None:
+                sibling._report.close()
+        report, run = self._report, self.run
+        if report is not None:
+            self.run = partial(report.record, run)  # type: ignore[method-assign]  # C: it adds no frame
+        code: int = cast(Any, super())._bootstrap(parent_sentinel)
+        return code
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        # A class that a program derives is pickled by its own name.
+        cls._generated_for = None
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        if type(self)._generated_for is None:
+            return super().__reduce_ex__(protocol)
+        return _rebuild, type(self)._generated_for, self.__dict__
+
+
+def process_class(label: str, spec: Any, start_method: str | None, forked: bool) -> type[Process]:
+    """The Process class of one context: a `Process` whose children come from there.
+
+    `spec` is what the context is restored from when it is needed; a class is cheap, a context is not.
+    """
+    name = f"{label}Process"
+
+    def _context() -> Context:
+        from .context import restore
+
+        return restore(*spec)
+
+    def _popen(process_obj: Any) -> Any:
+        return _context()._launch(process_obj)
+
+    def _after_fork() -> None:
+        if forked:
+            cast(Any, multiprocessing.process.BaseProcess)._after_fork()
+
+    members = {
+        "__doc__": Process.__doc__,
+        "__module__": __name__,
+        "__qualname__": name,
+        "_start_method": start_method,
+        "_context": staticmethod(_context),
+        "_Popen": staticmethod(_popen),
+        "_after_fork": staticmethod(_after_fork),
+    }
+    cls: type[Process] = type(name, (Process,), members)
+    cls._generated_for = (label, spec, start_method, forked)
+    return cls
+
+
+def _rebuild(*generated_for: Any) -> Process:
+    cls = process_class(*generated_for)
+    return cls.__new__(cls)
+
+
+class Parcel:
+    """A process on its way into the child, packed so that ipcframe is ready there before anything else.
+
+    The standard library's launchers pickle the process's name first, then import the main module in the
+    child, then unpickle the process. So what the child needs travels with the name.
+    """
+
+    def __init__(self, process: Any, boot: Callable[[], tuple[Any, ...]]) -> None:
+        name = _Name(process._name)
+        name.boot = boot
+        self._name: str = name
+        self._process = process
+
+    def _bootstrap(self, parent_sentinel: int | None = None) -> int:
+        code: int = self._process._bootstrap(parent_sentinel)
+        return code
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return operator.itemgetter(0), ((self._process,),)
+
+
+class _Name(str):
+    boot: Callable[[], tuple[Any, ...]]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Unpickled from left to right: the module path first, or `unpack` might not be found.
+        here = cast(Any, multiprocessing.process).ORIGINAL_DIR or ""
+        path = _Call(spawn.prepare, {"sys_path": [entry or here for entry in sys.path]})
+        return operator.getitem, ((path, _Call(unpack, self.boot(), str(self))), 1)
+
+
+class _Call:
+    """Pickles to what the call returns in the process that unpickles it."""
+
+    def __init__(self, function: Callable[..., Any], *args: Any) -> None:
+        self.call = function, args
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.call
+
+
+def unpack(boot: tuple[Any, ...], name: str) -> str:
+    """In the child, before its main module is imported: take over what the parent sent along."""
+    from .context import adopt
+
+    adopt(*boot)
+    return name
+
+
+class _Report:
+    """Where a child leaves the exception that ends it: an anonymous file, so that it never has to wait."""
+
+    def __init__(self, fd: int | None = None) -> None:
+        self._fd: int | None = _anonymous_file() if fd is None else fd
+        self._record = b""
+        self._loaded: BaseException | None = None
+
+    def record(self, run: Callable[[], Any]) -> None:
+        """Run the target in the child, and note what it raises."""
+        try:
+            run()
+        except SystemExit:
+            raise
+        except BaseException as error:
+            # The traceback on stderr stays as it is without us.
+            trace = error.__traceback__
+            error.__traceback__ = trace.tb_next if trace is not None else None
+            with contextlib.suppress(Exception):
+                self._write(error)
+            raise
+
+    def _write(self, error: BaseException) -> None:
+        text = "".join(traceback.format_exception(error))[-_LONGEST_TEXT:]
+        summary = "".join(traceback.format_exception_only(error)).strip()[:_LONGEST_TEXT]
+        try:
+            pickled = pickle.dumps(error)
+            pickle.loads(pickled)  # noqa: S301 - our own, to see whether it can be rebuilt
+        except Exception:  # noqa: BLE001 - whatever its class does on the way
+            pickled = b""
+        if self._fd is not None:
+            os.write(self._fd, pickle.dumps((text, summary, pickled)))
+
+    def settle(self) -> None:
+        """In the parent, after the child's end: take what it left, and give the descriptor up."""
+        if self._fd is not None:
+            size = os.fstat(self._fd).st_size
+            self._record = os.pread(self._fd, size, 0)
+            self.close()
+
+    def exception(self) -> BaseException | None:
+        """What the child left, rebuilt once."""
+        if self._record:
+            record, self._record = self._record, b""
+            self._loaded = _load(record)
+        return self._loaded
+
+    def close(self) -> None:
+        """Give the descriptor up."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _receive_report, (pass_fd(self._fd),)
+
+
+def _receive_report(passed: Passed | None) -> _Report | None:
+    return None if passed is None else _Report(passed.detach())
+
+
+def _load(record: bytes) -> BaseException:
+    try:
+        text, summary, pickled = pickle.loads(record)  # noqa: S301 - written by our own child
+    except Exception:  # noqa: BLE001 - it was killed while it wrote
+        return RemoteError("the process was ended by an exception, and killed while it reported it")
+    cause = RemoteError(f"the traceback in the process was:\n{text}")
+    error: BaseException
+    try:
+        error = pickle.loads(pickled)  # noqa: S301 - as above
+        if not isinstance(error, BaseException):
+            raise TypeError("no exception")
+    except Exception:  # noqa: BLE001 - its class may not exist here
+        error = RemoteError(f"the process was ended by an exception that cannot be carried over: {summary}")
+    error.__cause__ = cause
+    return error
+
+
+def _anonymous_file() -> int:
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("ipcframe-report", os.MFD_CLOEXEC)
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
