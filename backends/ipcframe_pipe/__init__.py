@@ -1,0 +1,1 @@
+"""The backend "pipe": os.pipe, pure Python, the fallback that runs everywhere."""

@@ -1,0 +1,1 @@
+"""The start method "forkserver": forked from a clean server process, which imported what was preloaded."""

@@ -1,0 +1,1 @@
+"""The start method "spawn": a fresh interpreter, which imports what it needs."""

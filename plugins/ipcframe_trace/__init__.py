@@ -1,0 +1,1 @@
+"""The observer "trace": what is created, what is started, who dies."""
