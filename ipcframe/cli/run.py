@@ -1,0 +1,133 @@
+"""``ipcframe run``: an unmodified program, with our objects in `multiprocessing`.
+
+The program is run as `python` would run it: in a new ``__main__``, with its own ``sys.argv`` and first
+entry of ``sys.path``, and what it fails with looks as it would without us.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import runpy
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+from ..hookspecs import hookimpl
+
+__all__ = ["ipcframe_cli_commands"]
+
+
+@hookimpl
+def ipcframe_cli_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``run``."""
+    parser = commands.add_parser(
+        "run",
+        help="run a program with our objects in multiprocessing",
+        usage="ipcframe run [-h] [--backend B] [--start-method S] [--config FILE] [-v] "
+        "(script.py | -m module) [args ...]",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--backend", metavar="B", help="the backend, or several to be tried in order: B,B")
+    parser.add_argument("--start-method", metavar="S", help="the default start method of the program")
+    parser.add_argument("--config", metavar="FILE", help="the configuration file")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="say which names of multiprocessing are ours"
+    )
+    parser.add_argument("-m", dest="module", action="store_true", help="the program is a module's name")
+    parser.add_argument("program", metavar="script.py|module")
+    parser.add_argument("args", nargs=argparse.REMAINDER)
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from .. import dropin
+
+    if arguments.config:
+        os.environ["IPCFRAME_CONFIG"] = arguments.config
+    backend = arguments.backend.split(",") if arguments.backend else None
+    dropin.install(backend=backend, start_method=arguments.start_method)
+    if arguments.verbose:
+        _say_which_is_which(dropin.survey())
+    sys.argv = [arguments.program, *arguments.args]
+    _hide_our_frames()
+    if arguments.module:
+        _run_module(arguments.program)
+    else:
+        _run_script(arguments.program)
+    return 0
+
+
+def _say_which_is_which(names: list[tuple[str, str]]) -> None:
+    from ..context import installed
+
+    spec = installed[0]
+    print(
+        f"ipcframe: backend {spec.backend.name} ({spec.backend.distribution} {spec.backend.version}), "
+        f"start method {spec.start_method.name}",
+        file=sys.stderr,
+    )
+    for owner in ("ipcframe", "multiprocessing"):
+        print(f"  {owner}: {', '.join(name for name, whose in names if whose == owner)}", file=sys.stderr)
+
+
+def _run_module(name: str) -> None:
+    # As `python -m`: the working directory is the first place to look for modules.
+    sys.path[0] = str(Path.cwd())
+    runner: Any = runpy
+    runner._run_module_as_main(name)
+
+
+def _run_script(program: str) -> None:
+    path = Path(program)
+    if path.is_dir() or _is_archive(path):
+        sys.path[0] = str(path.absolute())
+        runner: Any = runpy
+        runner._run_module_as_main("__main__", alter_argv=False)
+        return
+    try:
+        with io.open_code(str(path.absolute())) as file:
+            source = file.read()
+    except OSError as error:
+        reason = f"[Errno {error.errno}] {error.strerror}"
+        print(f"{sys.executable}: can't open file {str(path.absolute())!r}: {reason}", file=sys.stderr)
+        raise SystemExit(2) from None
+    sys.path[0] = str(path.absolute().parent)
+    main = types.ModuleType("__main__")
+    main.__file__ = str(path.absolute())
+    main.__dict__["__builtins__"] = __builtins__
+    main.__dict__["__cached__"] = None
+    sys.modules["__main__"] = main
+    exec(compile(source, main.__file__, "exec"), main.__dict__)  # noqa: S102 - it is what the command is for
+
+
+def _is_archive(path: Path) -> bool:
+    import zipfile
+
+    return path.is_file() and path.suffix != ".py" and zipfile.is_zipfile(path)
+
+
+def _hide_our_frames() -> None:
+    """Leave out of an uncaught exception's traceback what is above the program's own first line."""
+    inner = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: types.TracebackType | None) -> None:
+        sys.excepthook = inner
+        kept = trace
+        while kept is not None and _is_ours(kept.tb_frame.f_code.co_filename):
+            kept = kept.tb_next
+        shown = kept or trace
+        inner(kind, error.with_traceback(shown), shown)
+
+    sys.excepthook = hook
+
+
+_OURS = tuple(
+    os.fspath(path) for path in (Path(__file__).parents[1], "<frozen runpy>", Path(runpy.__file__ or "runpy"))
+)
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith(_OURS) or Path(filename).name in ("ipcframe", "runpy.py")
