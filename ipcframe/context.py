@@ -252,7 +252,7 @@ def _fall_back(name: str, refused: list[str], strict: Sourced, source: str) -> N
     text = f"{source} asks for another backend first, but {'; '.join(refused)}"
     if strict.value:
         raise _plugins.KINDS["backend"].unavailable(text, f"strict = true ({strict.source}) forbids the next")
-    warnings.warn(f"{text}; {name!r} is used", FallbackWarning, stacklevel=4)
+    warnings.warn(f"{text}; {name!r} is used", FallbackWarning, stacklevel=5)
 
 
 def _running_start_method() -> str:

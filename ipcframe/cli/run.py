@@ -118,7 +118,8 @@ def _hide_our_frames() -> None:
         kept = trace
         while kept is not None and _is_ours(kept.tb_frame.f_code.co_filename):
             kept = kept.tb_next
-        shown = kept or trace
+        # A mistake in the grammar of the program has no frame of its own.
+        shown = kept if kept is not None or isinstance(error, SyntaxError) else trace
         inner(kind, error.with_traceback(shown), shown)
 
     sys.excepthook = hook
