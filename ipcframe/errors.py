@@ -116,8 +116,7 @@ class BufferTooShort(IpcframeError, _BufferTooShort):
     def __init__(self, message: bytes, offered: int = 0) -> None:
         super().__init__(f"a message of {len(message)} bytes does not fit the {offered} bytes offered for it")
         self.remedy = "the message is args[0] of this error; offer a larger buffer next time"
-        self.offered = offered
-        self.args = (message, offered)
+        self.args = (message,)  # as multiprocessing's, and nothing more
 
 
 class TimedOut(IpcframeError, _TimeoutError, TimeoutError):
