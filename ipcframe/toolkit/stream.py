@@ -97,10 +97,12 @@ class StreamConnection(Connection):
                     return True
             except BlockingIOError:
                 self._check_open()
-                if not self._patience.wait(((self._outlet.fd, POLLOUT),), deadline) and deadline.expired:
+                # Also with progress: a peer that takes a byte now and then must not prolong the timeout.
+                if deadline.expired:
                     return False
+                self._patience.wait(((self._outlet.fd, POLLOUT),), deadline)
                 self._check_open()
-            except BrokenPipeError as error:
+            except (BrokenPipeError, ConnectionResetError) as error:
                 self._outlet.drop()
                 if isinstance(error, PeerGone):
                     raise
@@ -123,8 +125,10 @@ class StreamConnection(Connection):
                 if message is not None:
                     return message
             except BlockingIOError:
-                if not self._wait_to_receive(deadline) and deadline.expired:
+                self._check_open()
+                if deadline.expired:
                     return None
+                self._wait_to_receive(deadline)
                 self._check_open()
             except ConnectionResetError:
                 intake.end()
@@ -148,10 +152,9 @@ class StreamConnection(Connection):
         while True:
             if self._patience.wait(((self._intake.fd, POLLIN),), NOW):
                 return True
-            if deadline is NOW:
+            if deadline.expired:
                 return False
-            if not self._wait_to_receive(deadline) and deadline.expired:
-                return False
+            self._wait_to_receive(deadline)
             self._check_open()
 
     def _wait_to_receive(self, deadline: Deadline) -> bool:
@@ -170,7 +173,7 @@ class StreamConnection(Connection):
         with contextlib.suppress(BlockingIOError):
             try:
                 self._outlet.push()
-            except BrokenPipeError:
+            except (BrokenPipeError, ConnectionResetError):
                 self._outlet.drop()
 
     # --- the rest ---
