@@ -1,0 +1,101 @@
+"""Process: the standard library's behaviour, and the exception of its target."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import report_program
+
+import ipcframe
+
+METHODS = ["fork", "spawn", "forkserver"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("case", ["raises", "exits", "exits with text", "interrupted", "subclass"])
+def test_stderr_and_exit_code_are_those_of_multiprocessing(method: str, case: str) -> None:
+    outputs = []
+    for library in ("multiprocessing", "ipcframe"):
+        command = [sys.executable, report_program.__file__, library, method, case]
+        done = subprocess.run(command, capture_output=True, check=True, text=True)
+        outputs.append((done.stdout, done.stderr))
+    assert outputs[1] == outputs[0]
+
+
+def test_a_process_that_never_started_has_no_exception() -> None:
+    process = ipcframe.get_context("fork", backend="pipe").Process(target=print)
+    assert process.exception is None
+    assert process.exitcode is None
+
+
+def test_the_context_of_a_subclass_is_the_one_it_was_derived_from() -> None:
+    ctx = ipcframe.get_context("fork", backend="pipe")
+
+    class Worker(ctx.Process):  # type: ignore[misc, name-defined]
+        def run(self) -> None:
+            raise LookupError(self.name)
+
+    worker = Worker(name="w")
+    # What the child prints is not ours to see here.
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        saved, sys.stderr = sys.stderr, nowhere
+        try:
+            worker.start()
+        finally:
+            sys.stderr = saved
+    worker.join()
+    assert repr(worker.exception) == repr(LookupError("w"))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_children_are_multiprocessings_children(method: str) -> None:
+    ctx = ipcframe.get_context(method, backend="pipe")
+    ours, theirs = ctx.Pipe()
+    child = ctx.Process(target=theirs.recv)
+    child.start()
+    assert child in multiprocessing.active_children()
+    ours.send(None)
+    child.join()
+    assert child not in multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_number_of_descriptors_in_a_child_does_not_depend_on_its_siblings(method: str) -> None:
+    ctx = ipcframe.get_context(method, backend="pipe")
+
+    def count() -> int:
+        ours, theirs = ctx.Pipe()
+        child = ctx.Process(target=report_program.send_descriptors, args=(theirs,))
+        child.start()
+        found: int = ours.recv(timeout=30)
+        child.join()
+        return found
+
+    alone = count()
+    gates = [ctx.Pipe() for _ in range(3)]
+    siblings = [ctx.Process(target=theirs.recv) for _, theirs in gates]
+    for sibling in siblings:
+        sibling.start()
+    crowded = count()
+    for (ours, _), sibling in zip(gates, siblings, strict=True):
+        ours.send(None)
+        sibling.join()
+    # A forked child inherits the open pipes, and a sentinel and its twin of each, as with multiprocessing.
+    allowed = 3 * (4 + 2) if method == "fork" else 0
+    assert crowded - alone <= allowed
+
+
+def test_a_process_gives_its_descriptors_back() -> None:
+    ctx = ipcframe.get_context("fork", backend="pipe")
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    for _ in range(20):
+        child = ctx.Process(target=int)
+        child.start()
+        child.join()
+        child.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
