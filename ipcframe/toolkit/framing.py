@@ -13,7 +13,8 @@ I3  Before a descriptor is touched, the step must still be the current one and n
     no call stands between that test and the append. So of two nested users one reads, the other sees it.
 I4  Threads exclude each other by a lock around each non-blocking move; nobody sleeps holding it. It is
     reentrant for the sake of signal handlers, whom I2 and I3 protect.
-I5  A message is complete when its step says so, and taken by one store without a call after it.
+I5  A message is complete when its step says so, and taken by one store. No call stands between the test
+    that the step is still the current one and that store, nor between the store and the return.
 
 A frame is 8 bytes, little-endian, the magic number in its upper 16 bits and the length in the lower 48,
 and then the message. Written as one gather write, a frame of at most PIPE_BUF bytes is never split.
@@ -21,6 +22,7 @@ and then the message. Written as one gather write, a frame of at most PIPE_BUF b
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import struct
@@ -61,10 +63,16 @@ def _room(size: int) -> memoryview:
         raise MemoryError(f"no room for a message of {size} bytes") from error
 
 
-class _Step:
-    """What is to be read next, and what of it has landed; or the whole message, or the stream's end."""
+class _Plain(list[bytes]):
+    """The step that most messages need, and its own list of what landed: the header, then a small body."""
 
-    __slots__ = ("end", "filled", "got", "landed", "message", "size", "whole")
+    __slots__ = ()
+
+
+class _Step:
+    """Any other step: what is to be read next and what of it has landed, or the message, or the end."""
+
+    __slots__ = ("broken", "end", "filled", "got", "landed", "message", "size", "whole")
 
     def __init__(
         self,
@@ -74,6 +82,7 @@ class _Step:
         filled: int = 0,
         message: Buffer | None = None,
         end: str | None = None,
+        broken: str | None = None,
     ) -> None:
         self.landed: list[Any] = []
         self.got = got  # of the header, or of a small body
@@ -82,6 +91,7 @@ class _Step:
         self.filled = filled  # and how much of it is there
         self.message = message
         self.end = end
+        self.broken = broken
 
     def reads(self, fds: tuple[int]) -> Iterator[Any]:
         """The read that this step needs, not done before somebody iterates."""
@@ -103,83 +113,127 @@ class Intake:
     def restart(self) -> None:
         """Forget what another process, whose memory this one has inherited, had received in part."""
         self.lock = threading.RLock()
-        self._broken: str | None = None
-        self.step = _Step()
+        self._step: _Plain | _Step = _Plain()
 
     @property
     def started(self) -> bool:
         """Whether part of a message has been received and not been taken."""
-        step = self.step
-        return bool(step.landed or step.got or step.size is not None or step.message is not None)
+        step = self._step
+        return bool(step) if isinstance(step, _Plain) else step.end is None
+
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether the next message, or the end, is held here, where the descriptor does not show it."""
+        with contextlib.suppress(BlockingIOError, EndOfStream), self.lock:
+            step = self._step
+            if isinstance(step, _Plain):
+                return bool(step) and self._move_plain(step, None) is not None
+            if step.landed:
+                self._settle(step, None)
+        step = self._step
+        return isinstance(step, _Step) and (step.message or step.end or step.broken) is not None
 
     def next_message(self, limit: int | None) -> Buffer | None:
         """The next message, if it is here whole; it stays until `take`. Never blocks.
 
         Returns None after progress too: call again until BlockingIOError says that there is no more.
         """
-        step = self.step
-        if step.message is None:
+        step = self._step
+        if isinstance(step, _Plain):
             with self.lock:
-                self._move(limit)
-            step = self.step
-        if step.message is not None and limit is not None and len(step.message) > limit:
-            self._refuse(len(step.message), limit)
-        return step.message
+                message: Buffer | None = self._move_plain(step, limit)
+        else:
+            with self.lock:
+                self._move(step, limit)
+            message = step.message
+        if limit is not None and message is not None and len(message) > limit:
+            self._refuse(len(message), limit)
+        return message
 
     def take(self, message: Buffer) -> bool:
         """Take the message that `next_message` gave; True for one caller only (I5)."""
-        fresh = _Step()
-        if self.step.message is message:
-            self.step = fresh
+        fresh = _Plain()
+        step = self._step
+        if isinstance(step, _Plain):
+            found: bool = bool(step[1:]) and step[1] is message
+        else:
+            found = step.message is message
+        if found and self._step is step:
+            self._step = fresh
             return True
         return False
 
     def end(self) -> None:
         """Note that the other side is gone, where the system says so by an error."""
-        self.step = _Step(end=self._end_text(self.step))
+        step = self._step
+        self._step = _Step(end=self._end_text(bool(step) if isinstance(step, _Plain) else True))
 
     def close(self) -> None:
         """Read no more; called with the lock held."""
         self.fd = -1
-        self.step = _Step()
+        self._step = _Plain()
 
-    def _move(self, limit: int | None) -> None:
-        if self._broken is not None:
-            raise BrokenConnection(self._broken, "close it and connect anew")
-        step = self.step
-        if step.message is not None:
-            return
+    def _move_plain(self, step: _Plain, limit: int | None) -> bytes | None:
+        """Read a header and a small body, each in one piece; whatever else comes is a matter of `_Step`."""
+        if not step:
+            reads = map(os.read, (self.fd,), (HEADER.size,))
+            if self._step is step and not step:  # I3
+                step.extend(reads)  # I1
+        size = 0
+        if len(step[0]) == HEADER.size:
+            size = HEADER.unpack(step[0])[0] - _MAGIC
+            if 0 < size <= _SMALL and (limit is None or size <= limit):
+                reads = map(os.read, (self.fd,), (size,))
+                if self._step is step and not step[1:]:  # I3
+                    step.extend(reads)  # I1
+        if not step[1:]:
+            following = self._after_header((step[0],), limit)
+        elif len(step[1]) == size:
+            return step[1]
+        else:
+            following = self._after_part((), step[1], size)
+        if self._step is step:
+            self._step = following  # I2
+        return None
+
+    def _move(self, step: _Step, limit: int | None) -> None:
+        if step.broken is not None:
+            raise BrokenConnection(step.broken, "close it and connect anew")
         if step.end is not None:
             raise EndOfStream(step.end)
+        if step.message is not None:
+            return
         if not step.landed:
             reads = step.reads((self.fd,))
-            if self.step is step and not step.landed:  # I3
+            if self._step is step and not step.landed:  # I3
                 step.landed.extend(reads)  # I1
         if step.landed:
-            following = self._following(step, limit)
-            if self.step is step:
-                self.step = following  # I2
+            self._settle(step, limit)
+
+    def _settle(self, step: _Step, limit: int | None) -> None:
+        following = self._following(step, limit)
+        if self._step is step:
+            self._step = following  # I2
 
     def _following(self, step: _Step, limit: int | None) -> _Step:
         landed = step.landed[0]
+        if step.size is None:
+            return self._after_header((*step.got, landed), limit)
+        if step.whole is None:
+            return self._after_part(step.got, landed, step.size)
+        filled = step.filled + landed
         if not landed:
-            return _Step(end=self._end_text(step))
-        if step.whole is not None:
-            filled = step.filled + landed
-            if filled < len(step.whole):
-                return _Step(size=step.size, whole=step.whole, filled=filled)
-            return _Step(message=step.whole)
-        got = (*step.got, landed)
-        have = sum(map(len, got))
-        if step.size is not None:
-            if have < step.size:
-                return _Step(got, step.size)
-            return _Step(message=landed if len(got) == 1 else b"".join(got))
-        if have < HEADER.size:
-            return _Step(got)
-        return self._after_header(b"".join(got), limit)
+            return _Step(end=self._end_text(True))
+        if filled < len(step.whole):
+            return _Step(size=step.size, whole=step.whole, filled=filled)
+        return _Step(message=step.whole)
 
-    def _after_header(self, header: bytes, limit: int | None) -> _Step:
+    def _after_header(self, got: tuple[bytes, ...], limit: int | None) -> _Step:
+        header = b"".join(got)
+        if not got[-1]:
+            return _Step(end=self._end_text(bool(header)))
+        if len(header) < HEADER.size:
+            return _Step(got)
         (word,) = HEADER.unpack(header)
         size = word & _LENGTH_MASK
         if word & ~_LENGTH_MASK != _MAGIC:
@@ -196,24 +250,29 @@ class Intake:
             return _Step(size=size)
         return _Step(size=size, whole=_room(size))
 
-    def _end_text(self, step: _Step) -> str:
-        if step.size is None and not step.got:
-            return (
-                f"{self._owner}: the other side is closed or has ended, and everything it sent was received"
-            )
-        return f"{self._owner}: the other side vanished in the middle of a message, which is lost"
+    def _after_part(self, got: tuple[bytes, ...], landed: bytes, size: int) -> _Step:
+        if not landed:
+            return _Step(end=self._end_text(True))
+        parts = (*got, landed)
+        if sum(map(len, parts)) < size:
+            return _Step(parts, size)
+        return _Step(message=b"".join(parts))
+
+    def _end_text(self, within: bool) -> str:
+        if within:
+            return f"{self._owner}: the other side vanished in the middle of a message, which is lost"
+        return f"{self._owner}: the other side is closed or has ended, and everything it sent was received"
 
     def _break(self, text: str) -> None:
-        self._broken = text
+        self._step = _Step(broken=text)
         raise BrokenConnection(
             text, "whatever else writes to this transport must not; close it and connect anew"
         )
 
     def _refuse(self, size: int, limit: int) -> None:
-        self._broken = f"{self._owner} refused a message of {size} bytes, above the maxlength of {limit}"
-        raise MessageTooLarge(
-            self._broken, "receive with a larger maxlength, or none; this end cannot receive more"
-        )
+        text = f"{self._owner} refused a message of {size} bytes, above the maxlength of {limit}"
+        self._step = _Step(broken=text)
+        raise MessageTooLarge(text, "receive with a larger maxlength, or none; this end cannot receive more")
 
 
 class Job:
@@ -251,6 +310,8 @@ class Outlet:
 
     def frame(self, parts: Sequence[Buffer]) -> bytes | list[Buffer]:
         """The message with its header: one bytes object where it can be written in one atomic write."""
+        if len(parts) == 1 and len(parts[0]) + HEADER.size <= self._atomic:
+            return HEADER.pack(_MAGIC | len(parts[0])) + parts[0]
         size = sum(map(len, parts))
         if size + HEADER.size <= self._atomic:
             return b"".join((frame_header(size), *parts))

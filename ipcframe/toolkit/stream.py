@@ -70,6 +70,11 @@ class StreamConnection(Connection):
         outlet = self._outlet
         frame = outlet.frame(parts)
         if isinstance(frame, bytes):
+            try:
+                if outlet.write_atomic(frame):
+                    return True
+            except OSError:
+                pass  # full, or wrong: it shows again below
             return self._repeat(lambda: outlet.write_atomic(frame), deadline)
         job = Job()
         try:
@@ -140,9 +145,7 @@ class StreamConnection(Connection):
         return self._intake.take(message)
 
     def _holds_message(self) -> bool:
-        step = self._intake.step
-        held = step.message is not None or step.end is not None or bool(step.landed)
-        return held and self._generation is forks.generation
+        return self._generation is forks.generation and self._intake.answers_at_once
 
     def _poll(self, deadline: Deadline) -> bool:
         if self._generation is not forks.generation:

@@ -72,7 +72,7 @@ def test_a_wrong_name_is_status_2_and_no_traceback(arguments: tuple[str, ...], w
 def test_a_program_fails_and_speaks_as_it_does_with_python(
     elsewhere: Path, arguments: tuple[str, ...]
 ) -> None:
-    show = "import sys, __main__\nprint(sys.argv, sys.path[0], __name__, __main__.__file__)\nprint(__spec__ and __spec__.name)"
+    show = "import sys, __main__ as m; print(sys.argv, sys.path[0], __name__, m.__file__, __spec__ and 1)"
     for name, text in {
         "package/__init__.py": "",
         "package/good.py": show,
