@@ -29,9 +29,9 @@ class PacketChannel(Channel):
     """
 
     def __init__(self, read_fd: int, write_fd: int, *, packet_size: int, name: str | None = None) -> None:
-        self.name = name
         self._read_fd = read_fd
         self._write_fd = write_fd
+        self.name = name
         self._packet_size = packet_size
         for fd in (read_fd, write_fd):
             os.set_blocking(fd, False)

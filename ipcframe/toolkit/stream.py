@@ -1,7 +1,7 @@
 """StreamConnection: a complete `Connection` over two descriptors that carry bytes in order.
 
 A backend gives it a readable and a writable descriptor (one socket may be both) and has a connection with
-every promise of the contract. What makes it survive signals and threads is in `framing`.
+every promise of the contract. The rules that make it survive signals and threads are in `framing`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from ..abc import Buffer, Connection, Notify, Serializer, silent
 from ..deadline import NOW, Deadline
 from ..errors import PeerGone, UnsupportedOperation
 from . import forks
-from .framing import Intake, Job, Outlet, physical_memory
+from .framing import physical_memory
 from .handoff import Passed, pass_fd, receive_fd
+from .intake import Intake
+from .outlet import Job, Outlet
 from .serialisation import PICKLE
 from .waiting import POLLIN, POLLOUT, Patience
 
@@ -26,7 +28,8 @@ __all__ = ["StreamConnection"]
 class StreamConnection(Connection):
     """A connection that receives from `read_fd` and sends to `write_fd`, and owns both.
 
-    The descriptors become non-blocking. `message_limit` is in bytes; by default the machine's memory.
+    They are the connection's from the call of this on, and become non-blocking. `message_limit` is in
+    bytes; by default the machine's memory.
     """
 
     atomic_write = 0
@@ -42,12 +45,12 @@ class StreamConnection(Connection):
         name: str | None = None,
         notify: Notify = silent,
     ) -> None:
+        self._fds = tuple({fd: None for fd in (read_fd, write_fd) if fd is not None})
         super().__init__(serializer=serializer, readable=read_fd is not None, writable=write_fd is not None)
         limit = physical_memory() if message_limit is None else message_limit
         self.name = name
         self.notify = notify
         self._message_limit = message_limit
-        self._fds = tuple({fd: None for fd in (read_fd, write_fd) if fd is not None})
         for fd in self._fds:
             os.set_blocking(fd, False)
         owner = repr(self)
@@ -201,7 +204,11 @@ class StreamConnection(Connection):
     def __del__(self) -> None:
         if self._closed_by is None and getattr(self, "_fds", None):
             self._closed_by = "the garbage collector"
-            self._close()
+            if hasattr(self, "_generation"):
+                self._close()
+            else:  # its construction failed
+                for fd in self._fds:
+                    os.close(fd)
 
     def _forked(self) -> None:
         self._intake.restart()

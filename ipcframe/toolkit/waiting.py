@@ -6,8 +6,8 @@ lets the very process run that is waited for. The number of looks follows their 
 so that an idle waiter costs nothing.
 
 No wake-up can be lost: readiness of a descriptor is a state, and poll() reports it whenever it came. A
-parked waiter still looks again once a second, because another thread of its process may have closed the
-descriptor, which poll() does not report.
+parked waiter still looks again every few seconds, because another thread of its process may have closed
+the descriptor, which poll() does not report.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from ..deadline import NOW, Deadline
 
 __all__ = ["POLLIN", "POLLOUT", "Patience"]
 
-_MOST_LOOKS = 40
-_FIRST_LOOKS = 8
-_RETRY_AFTER = 64
-_LOOK_AGAIN = 1.0
+_LOOKS = 40
+"""Enough to bridge the wake-up of a peer that was parked itself: some 50 microseconds."""
+_RETRY_AFTER = 16
+_LOOK_AGAIN = 4.0
 
 
 class Patience:
@@ -31,7 +31,7 @@ class Patience:
     __slots__ = ("_looks", "_misses")
 
     def __init__(self) -> None:
-        self._looks = _FIRST_LOOKS
+        self._looks = _LOOKS
         self._misses = 0
 
     def wait(self, interests: tuple[tuple[int, int], ...], deadline: Deadline) -> bool:
@@ -50,7 +50,7 @@ class Patience:
         looks = self._looks
         while looks:
             if poller.poll(0):
-                self._looks = min(self._looks + 1, _MOST_LOOKS)
+                self._looks = min(self._looks + 8, _LOOKS)
                 return True
             os.sched_yield()
             looks -= 1
@@ -66,4 +66,4 @@ class Patience:
             self._misses += 1
             if self._misses >= _RETRY_AFTER:
                 self._misses = 0
-                self._looks = _FIRST_LOOKS
+                self._looks = _LOOKS

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipcframe.errors import BrokenConnection, EndOfStream, MessageTooLarge
-from ipcframe.toolkit.framing import HEADER, Intake, Outlet, frame_header
+from ipcframe.toolkit.framing import HEADER, frame_header
+from ipcframe.toolkit.intake import Intake
+from ipcframe.toolkit.outlet import Outlet
 from ipcframe.toolkit.stream import StreamConnection
 
 MESSAGES = st.lists(st.binary(max_size=300), max_size=12)

@@ -1,0 +1,240 @@
+"""Intake: messages out of a descriptor, by the rules of `framing`."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from ..abc import Buffer
+from ..errors import BrokenConnection, EndOfStream, MessageTooLarge
+from .framing import HEADER, LENGTH_MASK, MAGIC, SMALL
+
+__all__ = ["Intake"]
+
+_LARGE = 1024 * 1024
+
+
+def _room(size: int) -> memoryview:
+    """Writable memory for a large message, which costs nothing until it is written to."""
+    if size < _LARGE:
+        return memoryview(bytearray(size))
+    try:
+        return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+    except (OSError, OverflowError) as error:
+        raise MemoryError(f"no room for a message of {size} bytes") from error
+
+
+class _Plain(list[bytes]):
+    """The step that most messages need, and its own list of what landed: the header, then a small body."""
+
+    __slots__ = ()
+
+
+class _Step:
+    """Any other step: what is to be read next and what of it has landed, or the message, or the end."""
+
+    __slots__ = ("broken", "end", "filled", "got", "landed", "message", "size", "whole")
+
+    def __init__(
+        self,
+        got: tuple[bytes, ...] = (),
+        size: int | None = None,
+        whole: memoryview | None = None,
+        filled: int = 0,
+        message: Buffer | None = None,
+        end: str | None = None,
+        broken: str | None = None,
+    ) -> None:
+        self.landed: list[Any] = []
+        self.got = got  # of the header, or of a small body
+        self.size = size  # of the body; None while the header is read
+        self.whole = whole  # where a large body goes,
+        self.filled = filled  # and how much of it is there
+        self.message = message
+        self.end = end
+        self.broken = broken
+
+    def reads(self, fds: tuple[int]) -> Iterator[Any]:
+        """The read that this step needs, not done before somebody iterates."""
+        if self.whole is not None:
+            return map(os.readv, fds, ((self.whole[self.filled :],),))
+        wanted = HEADER.size if self.size is None else self.size
+        return map(os.read, fds, (wanted - sum(map(len, self.got)),))
+
+
+class Intake:
+    """Takes messages out of a readable, non-blocking descriptor."""
+
+    def __init__(self, fd: int, limit: int, owner: str) -> None:
+        self.fd = fd
+        self._limit = limit
+        self._owner = owner
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what another process, whose memory this one has inherited, had received in part."""
+        self.lock = threading.RLock()
+        self._step: _Plain | _Step = _Plain()
+
+    @property
+    def started(self) -> bool:
+        """Whether part of a message has been received and not been taken."""
+        step = self._step
+        return bool(step) if isinstance(step, _Plain) else step.end is None
+
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether the next message, or the end, is held here, where the descriptor does not show it."""
+        with contextlib.suppress(BlockingIOError, EndOfStream), self.lock:
+            step = self._step
+            if isinstance(step, _Plain):
+                return bool(step) and self._move_plain(step, None) is not None
+            if step.landed:
+                self._settle(step, None)
+        step = self._step
+        return isinstance(step, _Step) and (step.message or step.end or step.broken) is not None
+
+    def next_message(self, limit: int | None) -> Buffer | None:
+        """The next message, if it is here whole; it stays until `take`. Never blocks.
+
+        Returns None after progress too: call again until BlockingIOError says that there is no more.
+        """
+        step = self._step
+        if isinstance(step, _Plain):
+            with self.lock:
+                message: Buffer | None = self._move_plain(step, limit)
+        else:
+            with self.lock:
+                self._move(step, limit)
+            message = step.message
+        if limit is not None and message is not None and len(message) > limit:
+            self._refuse(len(message), limit)
+        return message
+
+    def take(self, message: Buffer) -> bool:
+        """Take the message that `next_message` gave; True for one caller only (I5)."""
+        fresh = _Plain()
+        step = self._step
+        if isinstance(step, _Plain):
+            found: bool = bool(step[1:]) and step[1] is message
+        else:
+            found = step.message is message
+        if found and self._step is step:
+            self._step = fresh
+            return True
+        return False
+
+    def end(self) -> None:
+        """Note that the other side is gone, where the system says so by an error."""
+        step = self._step
+        self._step = _Step(end=self._end_text(bool(step) if isinstance(step, _Plain) else True))
+
+    def close(self) -> None:
+        """Read no more; called with the lock held."""
+        self.fd = -1
+        self._step = _Plain()
+
+    def _move_plain(self, step: _Plain, limit: int | None) -> bytes | None:
+        """Read a header and a small body, each in one piece; whatever else comes is a matter of `_Step`."""
+        if not step:
+            reads = map(os.read, (self.fd,), (HEADER.size,))
+            if self._step is step and not step:  # I3
+                step.extend(reads)  # I1
+        size = 0
+        if len(step[0]) == HEADER.size:
+            size = HEADER.unpack(step[0])[0] - MAGIC
+            if 0 < size <= SMALL and (limit is None or size <= limit):
+                reads = map(os.read, (self.fd,), (size,))
+                if self._step is step and not step[1:]:  # I3
+                    step.extend(reads)  # I1
+        if not step[1:]:
+            following = self._after_header((step[0],), limit)
+        elif len(step[1]) == size:
+            return step[1]
+        else:
+            following = self._after_part((), step[1], size)
+        if self._step is step:
+            self._step = following  # I2
+        return None
+
+    def _move(self, step: _Step, limit: int | None) -> None:
+        if step.broken is not None:
+            raise BrokenConnection(step.broken, "close it and connect anew")
+        if step.end is not None:
+            raise EndOfStream(step.end)
+        if step.message is not None:
+            return
+        if not step.landed:
+            reads = step.reads((self.fd,))
+            if self._step is step and not step.landed:  # I3
+                step.landed.extend(reads)  # I1
+        if step.landed:
+            self._settle(step, limit)
+
+    def _settle(self, step: _Step, limit: int | None) -> None:
+        following = self._following(step, limit)
+        if self._step is step:
+            self._step = following  # I2
+
+    def _following(self, step: _Step, limit: int | None) -> _Step:
+        landed = step.landed[0]
+        if step.size is None:
+            return self._after_header((*step.got, landed), limit)
+        if step.whole is None:
+            return self._after_part(step.got, landed, step.size)
+        filled = step.filled + landed
+        if not landed:
+            return _Step(end=self._end_text(True))
+        if filled < len(step.whole):
+            return _Step(size=step.size, whole=step.whole, filled=filled)
+        return _Step(message=step.whole)
+
+    def _after_header(self, got: tuple[bytes, ...], limit: int | None) -> _Step:
+        header = b"".join(got)
+        if not got[-1]:
+            return _Step(end=self._end_text(bool(header)))
+        if len(header) < HEADER.size:
+            return _Step(got)
+        (word,) = HEADER.unpack(header)
+        size = word & LENGTH_MASK
+        if word & ~LENGTH_MASK != MAGIC:
+            self._break(f"{self._owner} received bytes that begin no message: {header.hex(' ')}")
+        if size > self._limit:
+            self._break(
+                f"{self._owner} received the header of a message of {size} bytes; its limit is {self._limit}"
+            )
+        if limit is not None and size > limit:
+            self._refuse(size, limit)
+        if size == 0:
+            return _Step(message=b"")
+        if size <= SMALL:
+            return _Step(size=size)
+        return _Step(size=size, whole=_room(size))
+
+    def _after_part(self, got: tuple[bytes, ...], landed: bytes, size: int) -> _Step:
+        if not landed:
+            return _Step(end=self._end_text(True))
+        parts = (*got, landed)
+        if sum(map(len, parts)) < size:
+            return _Step(parts, size)
+        return _Step(message=b"".join(parts))
+
+    def _end_text(self, within: bool) -> str:
+        if within:
+            return f"{self._owner}: the other side vanished in the middle of a message, which is lost"
+        return f"{self._owner}: the other side is closed or has ended, and everything it sent was received"
+
+    def _break(self, text: str) -> None:
+        self._step = _Step(broken=text)
+        raise BrokenConnection(
+            text, "whatever else writes to this transport must not; close it and connect anew"
+        )
+
+    def _refuse(self, size: int, limit: int) -> None:
+        text = f"{self._owner} refused a message of {size} bytes, above the maxlength of {limit}"
+        self._step = _Step(broken=text)
+        raise MessageTooLarge(text, "receive with a larger maxlength, or none; this end cannot receive more")
