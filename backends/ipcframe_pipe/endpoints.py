@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import select
+from collections.abc import Iterator
 
 from ipcframe.errors import UnsupportedOperation
 from ipcframe.toolkit.packets import PacketChannel
@@ -39,35 +40,24 @@ class PipeChannel(PacketChannel):
 
 def open_one_way(message_limit: int | None) -> tuple[PipeConnection, PipeConnection]:
     """A receiving and a sending end of one pipe."""
-    read_fd, write_fd = os.pipe()
-    try:
-        return (
-            PipeConnection(read_fd, None, message_limit=message_limit),
-            PipeConnection(None, write_fd, message_limit=message_limit),
-        )
-    except BaseException:
-        _close_all(read_fd, write_fd)
-        raise
+    with _unowned() as fds:
+        fds.extend(os.pipe())
+        receiving = PipeConnection(fds.pop(0), None, message_limit=message_limit)
+        sending = PipeConnection(None, fds.pop(0), message_limit=message_limit)
+        return receiving, sending
 
 
 def open_duplex(message_limit: int | None) -> tuple[PipeConnection, PipeConnection]:
     """Two ends that both send and receive, over two pipes."""
-    there = os.pipe()
-    try:
-        back = os.pipe()
-    except BaseException:
-        _close_all(*there)
-        raise
-    try:
-        for pipe in (there, back):
-            _enlarge(pipe[1], _DUPLEX_CAPACITY)
-        return (
-            PipeConnection(back[0], there[1], message_limit=message_limit),
-            PipeConnection(there[0], back[1], message_limit=message_limit),
-        )
-    except BaseException:
-        _close_all(*there, *back)
-        raise
+    with _unowned() as fds:
+        fds.extend(os.pipe())
+        fds.extend(os.pipe())
+        for fd in fds[::2]:
+            _enlarge(fd, _DUPLEX_CAPACITY)
+        # The list is: reads there, writes there, reads back, writes back.
+        there = PipeConnection(fds.pop(0), fds.pop(2), message_limit=message_limit)
+        here = PipeConnection(fds.pop(1), fds.pop(0), message_limit=message_limit)
+        return here, there
 
 
 def packet_mode() -> bool:
@@ -81,13 +71,10 @@ def open_channel() -> PipeChannel:
         raise UnsupportedOperation(
             "pipes have no packet mode on this system", "use another backend for queues and channels"
         )
-    read_fd, write_fd = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
-    try:
-        _enlarge(write_fd, _CHANNEL_CAPACITY)
-        return PipeChannel(read_fd, write_fd, packet_size=PIPE_PACKET)
-    except BaseException:
-        _close_all(read_fd, write_fd)
-        raise
+    with _unowned() as fds:
+        fds.extend(os.pipe2(os.O_DIRECT | os.O_CLOEXEC))
+        _enlarge(fds[0], _CHANNEL_CAPACITY)
+        return PipeChannel(fds.pop(0), fds.pop(0), packet_size=PIPE_PACKET)
 
 
 def _enlarge(fd: int, capacity: int) -> None:
@@ -97,7 +84,12 @@ def _enlarge(fd: int, capacity: int) -> None:
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, capacity)
 
 
-def _close_all(*fds: int) -> None:
-    for fd in fds:
-        with contextlib.suppress(OSError):
+@contextlib.contextmanager
+def _unowned() -> Iterator[list[int]]:
+    """A list of descriptors, to be taken out when an endpoint owns them; what is left in it is closed."""
+    fds: list[int] = []
+    try:
+        yield fds
+    finally:
+        for fd in fds:
             os.close(fd)
