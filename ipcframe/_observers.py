@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _plugins
 from .abc import Backend, Channel, Connection
+from .errors import BackendBroken
 from .settings import Sourced
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def make_pair(backend: Backend, duplex: bool, name: str | None) -> tuple[Connect
     """What is left when every wrapper has had its say: the backend's own pair."""
     pair = backend.connection_pair(duplex)
     for end in pair:
+        _check_made(backend, end, Connection)
         end.name = name
     return pair
 
@@ -113,5 +115,14 @@ def make_pair(backend: Backend, duplex: bool, name: str | None) -> tuple[Connect
 def make_one_channel(backend: Backend, name: str | None) -> Channel:
     """The backend's own channel."""
     channel = backend.channel()
+    _check_made(backend, channel, Channel)
     channel.name = name
     return channel
+
+
+def _check_made(backend: Backend, made: object, contract: type) -> None:
+    if not isinstance(made, contract):
+        raise BackendBroken(
+            f"the backend {backend.name!r} made a {type(made).__name__}, which is no {contract.__name__}",
+            "reinstall or repair it, or choose another backend",
+        )

@@ -7,15 +7,15 @@ broken plugin, skips equal names silently, and blames later plugins for an earli
 
 from __future__ import annotations
 
-import difflib
+import contextlib
 import importlib
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import errors
+from . import _boot, errors
 from .abc import Backend, StartMethod
 from .errors import PluginBroken
 from .settings import Sourced
@@ -24,16 +24,22 @@ if TYPE_CHECKING:
     import pluggy
 
 __all__ = [
+    "IN_CODE",
     "KINDS",
     "Kind",
     "Offer",
+    "adopt",
+    "asked_for_by",
+    "check_travels",
     "find",
     "known",
     "load",
     "make",
+    "new_manager",
     "offers",
     "register",
     "registered",
+    "travelling",
     "unavailable_reason",
 ]
 
@@ -130,6 +136,8 @@ def find(kind: str, name: Sourced) -> Offer:
     everything = offers(kind)
     matches = [offer for offer in everything if wanted in (offer.name, offer.qualified)]
     if not matches:
+        import difflib
+
         near = difflib.get_close_matches(wanted, [offer.name for offer in everything], n=1)
         guess = f"did you mean {near[0]!r}? " if near else ""
         listed = ", ".join(sorted({offer.name for offer in everything})) or "none"
@@ -228,6 +236,17 @@ def make(offer: Offer, settings: Mapping[str, Sourced]) -> Any:
     return made
 
 
+@contextlib.contextmanager
+def asked_for_by(source: str) -> Iterator[None]:
+    """Have the errors of a plugin that does not work say where its name came from."""
+    try:
+        yield
+    except (errors.PluginBroken, errors.PluginUnavailable) as error:
+        error.problem = f"{error.problem} (asked for by {source})"
+        error.args = (error.problem, error.remedy)
+        raise
+
+
 def unavailable_reason(offer: Offer, made: Backend | StartMethod) -> str | None:
     """Why what was made cannot run here, or None; a plugin that raises when asked is broken."""
     words = KINDS[offer.kind]
@@ -280,6 +299,14 @@ def check_travels(offer: Offer) -> None:
         )
 
 
+def travelling() -> list[Offer]:
+    """What a child is to know: resolved names, and everything registered, which it must be able to import."""
+    offers = list(dict.fromkeys([*known.values(), *(offer for offer, _ in _in_code)]))
+    for offer in offers:
+        check_travels(offer)
+    return offers
+
+
 def adopt(inherited: list[Offer]) -> None:
     """In a child: what its parent had resolved or registered."""
     for offer in inherited:
@@ -303,3 +330,6 @@ def _reference(plugin: Any) -> str:
     for part in name.split("."):
         found = getattr(found, part, None)
     return f"{module}:{name}" if found is plugin else ""
+
+
+_boot.deliver(__name__, adopt)

@@ -8,13 +8,13 @@ merge key by key. No file is ever searched for, and none is read at import.
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import _boot
 from .errors import ConfigError
 from .settings import Sourced
 
@@ -182,6 +182,8 @@ def _parse_file(path: str, source: str) -> Settings:
         elif key in _KEYS:
             result[key] = parse(key, Sourced(value, f"{source}, key {key}"))
         else:
+            import difflib
+
             near = difflib.get_close_matches(key, [*_KEYS, _TABLE], n=1)
             guess = f"did you mean {near[0]!r}? " if near else ""
             raise ConfigError(
@@ -200,3 +202,6 @@ def _backend_tables(tables: object, source: str) -> Settings:
         for name, table in tables.items()
         for key, value in table.items()
     }
+
+
+_boot.deliver(__name__, inherit)

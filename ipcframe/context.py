@@ -14,7 +14,7 @@ from collections.abc import Hashable
 from functools import cached_property
 from typing import Any, NamedTuple, cast
 
-from . import _plugins, config
+from . import _boot, _plugins, config
 from ._observers import Observers
 from .abc import Backend, Channel, Connection, StartMethod
 from .errors import FallbackWarning
@@ -22,7 +22,7 @@ from .process import Parcel, Process, _Report, process_class
 from .settings import Sourced
 from .toolkit.serialisation import PickleSerializer
 
-__all__ = ["Context", "Spec", "adopt", "get_context", "restore", "spec_for"]
+__all__ = ["Context", "Spec", "get_context", "restore", "spec_for"]
 
 
 class Spec(NamedTuple):
@@ -47,7 +47,8 @@ class Spec(NamedTuple):
     def with_start_method(self, name: str, source: str) -> Spec:
         """The same on another start method; raises as `get_context` does."""
         offer = _plugins.find("start_method", Sourced(name, source))
-        made = _start_method(offer)
+        with _plugins.asked_for_by(source):
+            made = _start_method(offer)
         return self._replace(start_method=offer, label=made.label, forked=made.capabilities.forked)
 
 
@@ -129,7 +130,7 @@ class Context(multiprocessing.context.BaseContext):
         if isinstance(process, Process):
             report = process._report = _Report()
         try:
-            return self.start_method.launch(Parcel(process, _boot))
+            return self.start_method.launch(Parcel(process, _pack_boot))
         except BaseException:
             if report is not None:
                 report.close()
@@ -184,7 +185,11 @@ def spec_for(
     own = tuple(sorted((key, value) for key, value in settings.items() if "." in key))
     chosen = _first_available(settings, own)
     start = _plugins.find("start_method", settings["start_method"])
-    made = _start_method(start)
+    with _plugins.asked_for_by(settings["start_method"].source):
+        made = _start_method(start)
+    for name in settings["plugins"].value:
+        with _plugins.asked_for_by(settings["plugins"].source):
+            _plugins.load(_plugins.find("plugin", Sourced(name, settings["plugins"].source)))
     return Spec(
         start,
         made.label,
@@ -234,8 +239,9 @@ def _first_available(settings: config.Settings, own: tuple[tuple[str, Sourced], 
     for name in names:
         offer = _plugins.find("backend", Sourced(name, source))
         if (offer, own) not in _reasons:
-            made = _plugins.make(offer, config.settings_of(offer.name, dict(own)))
-            _reasons[offer, own] = _plugins.unavailable_reason(offer, made)
+            with _plugins.asked_for_by(source):
+                made = _plugins.make(offer, config.settings_of(offer.name, dict(own)))
+                _reasons[offer, own] = _plugins.unavailable_reason(offer, made)
         reason = _reasons[offer, own]
         if reason is None:
             if refused:
@@ -268,28 +274,13 @@ def _standard(name: str) -> str | None:
 # --- what goes along into a child ---
 
 
-def _boot() -> tuple[Any, ...]:
-    """What a started child takes over before its main module is imported."""
-    offers = list(dict.fromkeys([*_plugins.known.values(), *_in_code()]))
-    return offers, config.snapshot(), installed
-
-
-def _in_code() -> list[_plugins.Offer]:
-    offers = [offer for kind in _plugins.KINDS for offer in _plugins.registered(kind)]
-    for offer in offers:
-        _plugins.check_travels(offer)
-    return offers
-
-
-def adopt(
-    offers: list[_plugins.Offer],
-    snapshot: tuple[config.Settings, tuple[str, str] | None],
-    specs: tuple[Spec, ...],
-) -> None:
-    """In a started child: take over what the parent sent along."""
-    _plugins.adopt(offers)
-    config.inherit(*snapshot)
-    if specs:
-        from .dropin import install_specs
-
-        install_specs(specs)
+def _pack_boot() -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """What a started child takes over, and the modules that it needs before its main module is imported."""
+    parts: dict[str, tuple[Any, ...]] = {
+        _plugins.__name__: (_plugins.travelling(),),
+        config.__name__: config.snapshot(),
+    }
+    if not installed:
+        return _boot.pack(parts), ()
+    dropin = f"{__package__}.dropin"
+    return _boot.pack({**parts, dropin: (installed,)}), (dropin,)

@@ -12,7 +12,7 @@ import multiprocessing.connection
 import multiprocessing.context
 from typing import Any, cast
 
-from . import _plugins, connection, context, process
+from . import _boot, _plugins, connection, context, process
 from .abc import Connection
 from .errors import PluginBroken, PluginUnavailable
 
@@ -119,3 +119,6 @@ def _originals() -> list[str]:
 def _replace(owner: Any, name: str, value: Any) -> None:
     _saved.append((owner, name, vars(owner).get(name, _ABSENT)))
     setattr(owner, name, value)
+
+
+_boot.deliver(__name__, install_specs)

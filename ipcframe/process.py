@@ -12,22 +12,23 @@ import operator
 import os
 import pickle
 import sys
-import tempfile
-import traceback
-from collections.abc import Callable
 from functools import partial
 from multiprocessing import spawn
-from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
-from .errors import RemoteError
-from .toolkit.handoff import Passed, pass_fd
+from . import _boot
 
+TYPE_CHECKING = False  # every child imports this module, and typing, tempfile or traceback seldom
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, SupportsIndex
+
     from .context import Context
+    from .toolkit.handoff import Passed
 
 __all__ = ["Parcel", "Process", "process_class"]
 
 _LONGEST_TEXT = 64 * 1024
+_standard: Any = multiprocessing.process
 
 
 class Process(multiprocessing.process.BaseProcess):
@@ -39,6 +40,7 @@ class Process(multiprocessing.process.BaseProcess):
 
     _start_method: str | None = None
     _report: _Report | None = None
+    _popen: Any
     _announced = False
     _generated_for: Any = None
 
@@ -94,7 +96,7 @@ class Process(multiprocessing.process.BaseProcess):
             self._report.close()
 
     def _settle(self) -> None:
-        popen = cast(Any, self)._popen
+        popen = self._popen
         if self._announced or popen is None or popen.returncode is None:
             return
         self._announced = True
@@ -104,13 +106,14 @@ class Process(multiprocessing.process.BaseProcess):
 
     def _bootstrap(self, parent_sentinel: int | None = None) -> int:
         # In a forked child the reports of its siblings are of no use, and would add descriptors.
-        for sibling in cast(Any, multiprocessing.process)._children:
+        for sibling in _standard._children:
             if isinstance(sibling, Process) and sibling is not self and sibling._report is not None:
                 sibling._report.close()
         report, run = self._report, self.run
         if report is not None:
             self.run = partial(report.record, run)  # type: ignore[method-assign]  # C: it adds no frame
-        code: int = cast(Any, super())._bootstrap(parent_sentinel)
+        parent: Any = super()
+        code: int = parent._bootstrap(parent_sentinel)
         return code
 
     def __init_subclass__(cls, **arguments: Any) -> None:
@@ -141,7 +144,7 @@ def process_class(label: str, spec: Any, start_method: str | None, forked: bool)
 
     def _after_fork() -> None:
         if forked:
-            cast(Any, multiprocessing.process.BaseProcess)._after_fork()
+            _standard.BaseProcess._after_fork()
 
     members = {
         "__doc__": Process.__doc__,
@@ -188,9 +191,9 @@ class _Name(str):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Unpickled from left to right: the module path first, or `unpack` might not be found.
-        here = cast(Any, multiprocessing.process).ORIGINAL_DIR or ""
+        here = _standard.ORIGINAL_DIR or ""
         path = _Call(spawn.prepare, {"sys_path": [entry or here for entry in sys.path]})
-        return operator.getitem, ((path, _Call(unpack, self.boot(), str(self))), 1)
+        return operator.getitem, ((path, _Call(_boot.unpack, *self.boot(), str(self))), 1)
 
 
 class _Call:
@@ -201,14 +204,6 @@ class _Call:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self.call
-
-
-def unpack(boot: tuple[Any, ...], name: str) -> str:
-    """In the child, before its main module is imported: take over what the parent sent along."""
-    from .context import adopt
-
-    adopt(*boot)
-    return name
 
 
 class _Report:
@@ -234,6 +229,8 @@ class _Report:
             raise
 
     def _write(self, error: BaseException) -> None:
+        import traceback
+
         text = "".join(traceback.format_exception(error))[-_LONGEST_TEXT:]
         summary = "".join(traceback.format_exception_only(error)).strip()[:_LONGEST_TEXT]
         try:
@@ -268,6 +265,8 @@ class _Report:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
+        from .toolkit.handoff import pass_fd
+
         return _receive_report, (pass_fd(self._fd),)
 
 
@@ -276,6 +275,8 @@ def _receive_report(passed: Passed | None) -> _Report | None:
 
 
 def _load(record: bytes) -> BaseException:
+    from .errors import RemoteError
+
     try:
         text, summary, pickled = pickle.loads(record)  # noqa: S301 - written by our own child
     except Exception:  # noqa: BLE001 - it was killed while it wrote
@@ -295,5 +296,7 @@ def _load(record: bytes) -> BaseException:
 def _anonymous_file() -> int:
     if hasattr(os, "memfd_create"):
         return os.memfd_create("ipcframe-report", os.MFD_CLOEXEC)
+    import tempfile
+
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
