@@ -1,0 +1,49 @@
+"""The endpoints of the backend "sock"; children unpickle them from here."""
+
+from __future__ import annotations
+
+from socket import AF_UNIX, SO_SNDBUF, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, socketpair
+
+from ipcframe.toolkit.packets import PacketChannel
+from ipcframe.toolkit.stream import StreamConnection
+
+__all__ = ["PACKET_SIZE", "SockChannel", "SockConnection", "open_channel", "open_pair"]
+
+PACKET_SIZE = 64 * 1024
+"""Largest packet of a channel, in bytes; several fit into `_CHANNEL_BUFFER`."""
+_CHANNEL_BUFFER = 1024 * 1024
+
+
+class SockConnection(StreamConnection):
+    """A connection over one end of a stream socket pair."""
+
+
+class SockChannel(PacketChannel):
+    """A channel over both ends of a packet socket pair."""
+
+
+def open_pair(duplex: bool, buffer: int) -> tuple[SockConnection, SockConnection]:
+    """Two connected ends; not duplex, the first only receives and the second only sends.
+
+    Each end is one descriptor, and a socket notices by itself that its peer is gone, so one way differs
+    from two only in what the ends are asked to do. What is closed here is what no end owns yet.
+    """
+    first, second = socketpair(AF_UNIX, SOCK_STREAM)
+    with first, second:
+        for sock in (first, second):
+            sock.setsockopt(SOL_SOCKET, SO_SNDBUF, buffer)
+        if duplex:
+            return _two_way(first.detach()), _two_way(second.detach())
+        return SockConnection(first.detach(), None), SockConnection(None, second.detach())
+
+
+def _two_way(fd: int) -> SockConnection:
+    return SockConnection(fd, fd)
+
+
+def open_channel() -> SockChannel:
+    """A pair that keeps the borders of packets: what is written to one end is read from the other."""
+    reading, writing = socketpair(AF_UNIX, SOCK_SEQPACKET)
+    with reading, writing:
+        writing.setsockopt(SOL_SOCKET, SO_SNDBUF, _CHANNEL_BUFFER)
+        return SockChannel(reading.detach(), writing.detach(), packet_size=PACKET_SIZE)

@@ -1,0 +1,5 @@
+from ipcframe.conformance import BackendSuite
+
+
+class TestSock(BackendSuite):
+    backend = "sock"

@@ -1,0 +1,181 @@
+"""A backend in a distribution of its own, installed beside ours: it is chosen, listed, tested and typed.
+
+Everything here runs in a fresh environment, from a folder that has nothing to do with the checkout.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT = ROOT / "docs" / "examples" / "ipcframe_sock"
+SOURCES = sorted((PROJECT / "ipcframe_sock").glob("*.py"))
+CONTRACT = {"abc", "capabilities", "errors", "hookspecs", "settings", "toolkit"}
+LEFT_BEHIND = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "build", "dist", "_build", "*.so")
+
+WHAT_A_PIPE_IS = """
+import os, stat
+def kind(connection):
+    mode = os.fstat(connection.fileno()).st_mode
+    return "socket" if stat.S_ISSOCK(mode) else "fifo" if stat.S_ISFIFO(mode) else oct(mode)
+"""
+CHOOSE = """
+import ipcframe
+ours, theirs = ipcframe.get_context({arguments}).Pipe()
+ours.send({{"whole": 1}})
+assert theirs.recv() == {{"whole": 1}}
+print(ipcframe.__file__)
+print(kind(ours))
+"""
+UNMODIFIED = """
+import multiprocessing
+def answer(connection):
+    connection.send(["answer", connection.recv()])
+if __name__ == "__main__":
+    ours, theirs = multiprocessing.Pipe()
+    child = multiprocessing.Process(target=answer, args=(theirs,))
+    child.start()
+    ours.send("question")
+    assert ours.recv() == ["answer", "question"]
+    child.join()
+    assert child.exitcode == 0
+    print(kind(ours))
+"""
+
+
+class Environment(NamedTuple):
+    """A virtual environment with ipcframe's wheel and the stranger in it."""
+
+    programs: Path
+    project: Path
+    """A copy of the stranger's project."""
+    elsewhere: Path
+    """The working directory: neither the checkout nor the project."""
+
+    def run(self, program: str, *arguments: str, **variables: str) -> str:
+        """What a program of this environment prints, run from elsewhere; its failure is the test's."""
+        return run(self.programs / program, *arguments, cwd=self.elsewhere, **variables)
+
+
+def run(program: Path | str, *arguments: str, cwd: Path, **variables: str) -> str:
+    """What a program prints, without the variables that would show it our own environment."""
+    ours = ("PYTHON", "IPCFRAME_", "PYTEST_", "VIRTUAL_ENV")
+    environ = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    done = subprocess.run(
+        [str(program), *arguments],
+        cwd=cwd, env={**environ, **variables}, text=True, capture_output=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{program} {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ipcframe's wheel, built from a copy of the sources without what earlier builds left."""
+    folder = tmp_path_factory.mktemp("wheel")
+    shutil.copytree(ROOT, folder / "source", ignore=LEFT_BEHIND)
+    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", "dist", "./source", cwd=folder)
+    (built,) = (folder / "dist").glob("ipcframe-*.whl")
+    return built
+
+
+@pytest.fixture(scope="session")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    folder = tmp_path_factory.mktemp("stranger")
+    project = shutil.copytree(PROJECT, folder / "project", ignore=LEFT_BEHIND)
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    run(sys.executable, "-m", "venv", "environment", cwd=folder)
+    programs = folder / "environment" / "bin"
+    run(
+        programs / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check",
+        f"ipcframe[conformance] @ {wheel.as_uri()}", f"{project}[test]", cwd=elsewhere,
+    )  # fmt: skip
+    return Environment(programs, project, elsewhere)
+
+
+def test_the_example_is_at_most_a_hundred_lines() -> None:
+    lines = [line for path in SOURCES for line in path.read_text().splitlines() if line.strip()]
+    assert 0 < len(lines) <= 100
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_the_example_imports_the_contract_only(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [node.module or ""]
+        for name in names:
+            package, _, rest = name.partition(".")
+            assert package in sys.stdlib_module_names or package == "ipcframe", name
+            assert package != "ipcframe" or rest.split(".")[0] in CONTRACT, name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "expected"),
+    [
+        pytest.param("backend='sock'", {}, "socket", id="by-the-argument"),
+        pytest.param("backend='ipcframe-sock:sock'", {}, "socket", id="by-its-qualified-name"),
+        pytest.param("", {"IPCFRAME_BACKEND": "sock"}, "socket", id="by-the-variable"),
+        pytest.param("", {"IPCFRAME_BACKEND": "ipcframe-sock:sock"}, "socket", id="by-both"),
+        pytest.param("", {"IPCFRAME_CONFIG": "app.toml"}, "socket", id="by-the-file"),
+        pytest.param("backend='pipe'", {"IPCFRAME_BACKEND": "sock"}, "fifo", id="not-against-the-argument"),
+        pytest.param("", {}, "fifo", id="not-when-nobody-asks"),
+    ],
+)
+def test_a_strangers_backend_is_chosen(
+    environment: Environment, arguments: str, variables: dict[str, str], expected: str
+) -> None:
+    (environment.elsewhere / "app.toml").write_text('backend = "sock"\n[backends.sock]\nbuffer = "1 MiB"\n')
+    program = WHAT_A_PIPE_IS + CHOOSE.format(arguments=arguments)
+    home, kind = environment.run("python", "-c", program, **variables).split()
+    assert Path(home).is_relative_to(environment.programs.parent), "ipcframe must come from its wheel"
+    assert kind == expected
+
+
+@pytest.mark.parametrize(("backend", "expected"), [("sock", "socket"), ("pipe", "fifo")])
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_an_unmodified_program_runs_on_it(
+    environment: Environment, backend: str, expected: str, method: str
+) -> None:
+    program = environment.elsewhere / "program.py"
+    program.write_text(WHAT_A_PIPE_IS + UNMODIFIED)
+    options = ("--backend", backend, "--start-method", method)
+    assert environment.run("ipcframe", "run", *options, str(program)).split() == [expected]
+
+
+def test_it_is_listed_with_its_distribution(environment: Environment) -> None:
+    rows = json.loads(environment.run("ipcframe", "backends", "--json"))
+    by_name = {row["name"]: row for row in rows if row["kind"] == "backend"}
+    sock = by_name["sock"]
+    assert (sock["distribution"], sock["version"], sock["status"]) == ("ipcframe-sock", "1.0", "available")
+    assert sock["reference"] == "ipcframe_sock.plugin"
+    assert sock["capabilities"]["packet_size"] == 64 * 1024
+    assert by_name["pipe"]["distribution"] == "ipcframe"
+
+
+def test_it_passes_the_kit(environment: Environment) -> None:
+    # Not `python -m pytest`, which would put the project's folder before what is installed.
+    options = ("-p", "no:cacheprovider", "-q", "-rs", "--strict-markers", "tests/test_sock.py")
+    output = run(environment.programs / "pytest", *options, cwd=environment.project)
+    print(output)
+    proven = re.search(r"^.*TestSock: proven (\d+)", output, re.MULTILINE)
+    assert proven, "the kit says in the end what it has proven"
+    assert int(proven[1]) > 100
+
+
+def test_it_is_typed(environment: Environment, tmp_path: Path) -> None:
+    pytest.importorskip("mypy", reason="mypy is not installed where the tests run")
+    installed = ("--python-executable", str(environment.programs / "python"), "-p", "ipcframe_sock")
+    cache = ("--cache-dir", str(tmp_path / "cache"))
+    run(sys.executable, "-m", "mypy", "--strict", *cache, *installed, cwd=environment.elsewhere)
