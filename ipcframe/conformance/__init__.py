@@ -1,0 +1,40 @@
+"""The conformance kit: tests that any backend or start method must pass.
+
+    from ipcframe.conformance import BackendSuite
+
+    class TestMine(BackendSuite):
+        backend = "mine"
+
+is the whole test file of a third party's backend; `StartMethodSuite` with ``start_method = "mine"`` is
+that of a start method. The cases need pytest (``pip install ipcframe[conformance]``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .suite import BackendSuite, StartMethodSuite
+
+__all__ = ["BackendSuite", "StartMethodSuite"]
+
+_WITH_CASES = (
+    "case", "conditions", "connection_api", "connection_buffers", "connection_deaths", "connection_ends",
+    "connection_handoff", "connection_interrupts", "connection_objects", "connection_threads",
+    "connection_waits", "channel", "channel_interrupts", "facts", "leftovers", "start", "start_exceptions",
+    "suite",
+)  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    # What children run is imported from this package too: pytest is none of their business.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import pytest
+
+    pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _WITH_CASES))
+    from . import suite
+
+    for suite_name in __all__:
+        globals()[suite_name] = getattr(suite, suite_name)
+    return globals()[name]

@@ -1,0 +1,159 @@
+"""Waiting for a condition, instead of sleeping and hoping; and what a process can see of itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..abc import Channel, Connection
+from ..errors import TimedOut
+
+__all__ = [
+    "DEATH_BOUND",
+    "LATENESS_BOUND",
+    "PATIENCE",
+    "Worker",
+    "arrived",
+    "asleep",
+    "clog",
+    "eventually",
+    "open_descriptors",
+    "same_bytes",
+    "stopwatch",
+]
+
+PATIENCE = 20.0
+"""How long anything is waited for whose time is not what the case is about."""
+DEATH_BOUND = 1.0
+"""Ten times the promised 0.1 s within which a death is noticed."""
+LATENESS_BOUND = 0.5
+"""Ten times the promised 50 ms by which a timeout may be late."""
+
+
+def eventually(predicate: Callable[[], Any], within: float = PATIENCE) -> None:
+    """Wait until the predicate holds; fail after `within` seconds."""
+    until = time.monotonic() + within
+    pause = 0.0005
+    while not predicate():
+        assert time.monotonic() < until, f"not within {within} s: {predicate}"
+        time.sleep(pause)
+        pause = min(pause * 2, 0.02)
+
+
+def asleep(thread: int, pid: int | None = None) -> Callable[[], bool]:
+    """A predicate: the thread (by native id) of the process has gone to sleep and stays so.
+
+    Where the system does not tell, it holds at once: cases that use it hold either way, and only reach
+    the parked state less surely.
+    """
+    task = Path(f"/proc/{pid or os.getpid()}/task/{thread}")
+    last: list[str] = []
+
+    def is_asleep() -> bool:
+        if not Path("/proc/self/task").exists():
+            return True
+        try:
+            status = task.joinpath("status").read_text()
+        except OSError:
+            return False
+        state = [line for line in status.splitlines() if line.startswith(("State", "voluntary_ctxt"))]
+        unchanged = state == last and "S (sleeping)" in state[0]
+        last[:] = state
+        return unchanged
+
+    return is_asleep
+
+
+def clog(end: Connection | Channel, sizes: Sequence[int] = (1024, 64, 8)) -> list[int]:
+    """Send until the transport is full, so that the next send must wait; returns the numbers sent.
+
+    A message begins with its number in 8 bytes. Others that were under way may arrive as well.
+    """
+    send: Callable[..., None] = end.send if isinstance(end, Channel) else end.send_bytes
+    sent: list[int] = []
+    number = 0
+    for size in sizes:
+        room = True
+        while room:
+            try:
+                send(number.to_bytes(8, "little") + bytes(size - 8), timeout=0)
+                sent.append(number)
+            except TimedOut:
+                room = False
+            number += 1
+            assert number < 1_000_000, "the transport takes messages without end, and nobody receives them"
+    return sent
+
+
+def arrived(messages: Sequence[bytes], sent: Sequence[int]) -> None:
+    """Check what came out of a clogged transport: all that was sent, in order, nothing twice."""
+    numbers = [int.from_bytes(message[:8], "little") for message in messages]
+    assert numbers == sorted(set(numbers)), "out of order, or twice"
+    assert set(sent) <= set(numbers), "lost"
+
+
+def same_bytes(got: Any, expected: bytes) -> None:
+    """Fail with the place of the first difference; a diff of megabytes would take minutes."""
+    if got != expected:
+        places = (at for at, pair in enumerate(zip(got, expected, strict=False)) if pair[0] != pair[1])
+        at = next(places, min(len(got), len(expected)))
+        raise AssertionError(f"{len(got)} bytes instead of {len(expected)}, which differ from byte {at} on")
+
+
+class Worker(threading.Thread):
+    """A thread whose result, or exception, is the case's: `result` joins it."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        super().__init__(daemon=True)
+        self._work = work
+        self._outcome: Any = None
+        self.error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Do the work."""
+        try:
+            self._outcome = self._work()
+        except BaseException as error:  # noqa: BLE001 - it is raised by `result`
+            self.error = error
+
+    def end(self, within: float = PATIENCE) -> BaseException | None:
+        """Wait for the end; what it raised, if anything."""
+        self.join(within)
+        assert not self.is_alive(), f"a thread did not end within {within} s"
+        return self.error
+
+    def result(self, within: float = PATIENCE) -> Any:
+        """Wait for the end, and return what it returned or raise what it raised."""
+        error = self.end(within)
+        if error is not None:
+            raise error
+        return self._outcome
+
+    def eventually_asleep(self) -> None:
+        """Wait until it sleeps (or has ended): it is inside of what it waits for."""
+        assert self.native_id is not None
+        sleeping = asleep(self.native_id)
+        eventually(lambda: sleeping() or not self.is_alive())
+
+
+@contextlib.contextmanager
+def stopwatch() -> Iterator[Callable[[], float]]:
+    """Gives a function that tells the seconds since the beginning."""
+    begin = time.monotonic()
+    yield lambda: time.monotonic() - begin
+
+
+def open_descriptors() -> set[str]:
+    """The descriptors of this process, as ``number -> what``; empty where the system does not tell."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for fd in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names are wanted
+            with contextlib.suppress(OSError):
+                found.add(f"{fd} -> {os.readlink(f'/proc/self/fd/{fd}')}")  # noqa: PTH115
+    return {one for one in found if "/proc/" not in one}

@@ -1,0 +1,50 @@
+"""The suites: one class for each kind of plugin, so that new cases reach everyone."""
+
+from __future__ import annotations
+
+import pytest
+
+from .channel import Channels
+from .channel_interrupts import ChannelInterrupts
+from .connection_api import ConnectionApi
+from .connection_buffers import ConnectionBuffers
+from .connection_ends import ConnectionEnds
+from .connection_handoff import ConnectionHandoff
+from .connection_interrupts import ConnectionInterrupts
+from .connection_objects import ConnectionObjects
+from .connection_threads import ConnectionThreads
+from .connection_waits import ConnectionWaits
+from .facts import Facts
+from .leftovers import Leftovers
+from .start import Starts
+from .start_exceptions import StartExceptions
+
+__all__ = ["BackendSuite", "StartMethodSuite"]
+
+# Python 3.12 warns of every fork in a process with threads; that such forks work is what is tested.
+_forks_with_threads = pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded, use of fork:DeprecationWarning"
+)
+
+
+@_forks_with_threads
+class BackendSuite(
+    ConnectionApi,
+    ConnectionBuffers,
+    ConnectionObjects,
+    ConnectionWaits,
+    ConnectionEnds,
+    ConnectionThreads,
+    ConnectionHandoff,
+    ConnectionInterrupts,
+    Channels,
+    ChannelInterrupts,
+    Facts,
+    Leftovers,
+):
+    """Everything that a backend promises: subclass it and set `backend`."""
+
+
+@_forks_with_threads
+class StartMethodSuite(Starts, StartExceptions):
+    """Everything that a start method promises: subclass it and set `start_method`."""
