@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import multiprocessing
 import multiprocessing.context
+import pickle
 import warnings
 from collections.abc import Hashable
 from functools import cached_property
@@ -62,7 +63,8 @@ class Context(multiprocessing.context.BaseContext):
         self._name = spec.start_method.name
         self.notify = Observers.named(spec.plugins)
         self._backends: dict[_plugins.Offer, Backend] = {}
-        self.Process = process_class(spec.label, tuple(spec), _standard(self._name), spec.forked)
+        packed = pickle.dumps(tuple(spec))
+        self.Process = process_class(spec.label, packed, _standard(self._name), spec.forked, self)
 
     @cached_property
     def start_method(self) -> StartMethod:

@@ -127,17 +127,23 @@ class Process(multiprocessing.process.BaseProcess):
         return _rebuild, type(self)._generated_for, self.__dict__
 
 
-def process_class(label: str, spec: Any, start_method: str | None, forked: bool) -> type[Process]:
+def process_class(
+    label: str, packed: bytes, start_method: str | None, forked: bool, context: Context | None = None
+) -> type[Process]:
     """The Process class of one context: a `Process` whose children come from there.
 
-    `spec` is what the context is restored from when it is needed; a class is cheap, a context is not.
+    `packed` is the pickle of what the context is restored from when it is needed: a child that only runs
+    its target needs none, and does not unpack it.
     """
     name = f"{label}Process"
+    contexts = [] if context is None else [context]
 
     def _context() -> Context:
-        from .context import restore
+        if not contexts:
+            from .context import restore
 
-        return restore(*spec)
+            contexts.append(restore(*pickle.loads(packed)))  # noqa: S301 - it came from our own parent
+        return contexts[0]
 
     def _popen(process_obj: Any) -> Any:
         return _context()._launch(process_obj)
@@ -156,7 +162,7 @@ def process_class(label: str, spec: Any, start_method: str | None, forked: bool)
         "_after_fork": staticmethod(_after_fork),
     }
     cls: type[Process] = type(name, (Process,), members)
-    cls._generated_for = (label, spec, start_method, forked)
+    cls._generated_for = (label, packed, start_method, forked)
     return cls
 
 
@@ -245,7 +251,7 @@ class _Report:
         """In the parent, after the child's end: take what it left, and give the descriptor up."""
         if self._fd is not None:
             size = os.fstat(self._fd).st_size
-            self._record = os.pread(self._fd, size, 0)
+            self._record = os.pread(self._fd, size, 0) if size else b""
             self.close()
 
     def exception(self) -> BaseException | None:

@@ -8,6 +8,7 @@ by a ``for`` statement, which runs no signal handler between the pop and the ret
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -38,6 +39,8 @@ class PacketChannel(Channel):
         self._restart()
 
     def _restart(self) -> None:
+        # Whoever is inside a move has finished it before `close` gives the descriptors away.
+        self._lock = threading.RLock()
         self._taken: deque[bytes] = deque()
         self._pop: Iterator[bytes] = iter(self._taken.popleft, None)
         self._in_patience = Patience()
@@ -57,7 +60,8 @@ class PacketChannel(Channel):
             self._restart()
         while True:
             try:
-                os.write(self._write_fd, packet)
+                with self._lock:
+                    os.write(self._write_fd, packet)
                 return True
             except BlockingIOError:
                 if not self._wait(self._out_patience, self._write_fd, POLLOUT, deadline):
@@ -78,11 +82,9 @@ class PacketChannel(Channel):
                         return packet
                 except IndexError:
                     continue  # another thread was faster
-            reads = map(os.read, (self._read_fd,), (size,))
-            if self._closed_by is not None:
-                self._check_open()
             try:
-                taken.extend(reads)
+                with self._lock:
+                    taken.extend(map(os.read, (self._read_fd,), (size,)))
             except BlockingIOError:
                 if not self._wait(self._in_patience, self._read_fd, POLLIN, deadline):
                     return None
@@ -103,10 +105,13 @@ class PacketChannel(Channel):
         return self._read_fd
 
     def _close(self) -> None:
-        fds = {self._read_fd, self._write_fd}
-        self._read_fd = self._write_fd = -1
-        for fd in fds:
-            os.close(fd)
+        if self._generation is not forks.generation:
+            self._restart()
+        with self._lock:
+            fds = {self._read_fd, self._write_fd}
+            self._read_fd = self._write_fd = -1
+            for fd in fds:
+                os.close(fd)
 
     def __del__(self) -> None:
         if self._closed_by is None and getattr(self, "_read_fd", -1) >= 0:

@@ -56,7 +56,10 @@ class StreamConnection(Connection):
         owner = repr(self)
         self._intake = Intake(-1 if read_fd is None else read_fd, limit, owner)
         self._outlet = Outlet(-1 if write_fd is None else write_fd, limit, self.atomic_write, owner)
-        self._patience = Patience()
+        self._in_patience = Patience()
+        self._out_patience = Patience()
+        self._in_interests = ((self._intake.fd, POLLIN),)
+        self._out_interests = ((self._outlet.fd, POLLOUT),)
         self._generation = forks.generation
 
     def _describe(self) -> str:
@@ -108,7 +111,7 @@ class StreamConnection(Connection):
                 # Also with progress: a peer that takes a byte now and then must not prolong the timeout.
                 if deadline.expired:
                     return False
-                self._patience.wait(((self._outlet.fd, POLLOUT),), deadline)
+                self._out_patience.wait(self._out_interests, deadline)
                 self._check_open()
             except (BrokenPipeError, ConnectionResetError) as error:
                 self._outlet.drop()
@@ -127,6 +130,9 @@ class StreamConnection(Connection):
         if self._generation is not forks.generation:
             self._forked()
         intake = self._intake
+        patience = self._in_patience
+        if patience.expects_to_wait and self._outlet.pending is None and deadline is not NOW:
+            patience.wait(self._in_interests, deadline)
         while True:
             try:
                 message = intake.next_message(limit)
@@ -156,7 +162,7 @@ class StreamConnection(Connection):
         if self._holds_message():
             return True
         while True:
-            if self._patience.wait(((self._intake.fd, POLLIN),), NOW):
+            if self._in_patience.wait(self._in_interests, NOW):
                 return True
             if deadline.expired:
                 return False
@@ -166,14 +172,14 @@ class StreamConnection(Connection):
     def _wait_to_receive(self, deadline: Deadline) -> bool:
         """Wait for something to receive; the rest of an interrupted message goes out meanwhile."""
         if self._outlet.pending is None:
-            return self._patience.wait(((self._intake.fd, POLLIN),), deadline)
+            return self._in_patience.wait(self._in_interests, deadline)
         self._push_quietly()
         interests: tuple[tuple[int, int], ...] = ((self._intake.fd, POLLIN),)
         if self._outlet.pending is not None:
             both = POLLIN | POLLOUT
             same = self._outlet.fd == self._intake.fd
             interests = ((self._intake.fd, both),) if same else (*interests, (self._outlet.fd, POLLOUT))
-        return self._patience.wait(interests, deadline)
+        return self._in_patience.wait(interests, deadline)
 
     def _push_quietly(self) -> None:
         with contextlib.suppress(BlockingIOError):

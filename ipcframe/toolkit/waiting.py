@@ -28,11 +28,15 @@ _LOOK_AGAIN = 4.0
 class Patience:
     """The wait strategy of one direction of one endpoint; it learns whether spinning pays."""
 
-    __slots__ = ("_looks", "_misses")
+    __slots__ = ("_looks", "_misses", "_spare", "expects_to_wait")
 
     def __init__(self) -> None:
         self._looks = _LOOKS
         self._misses = 0
+        # A poll object serves one wait at a time, so a nested or a second one makes its own.
+        self._spare: tuple[tuple[tuple[int, int], ...], poll] | None = None
+        self.expects_to_wait = False
+        """Whether the last wait was one: then it is cheaper to wait first than to try in vain."""
 
     def wait(self, interests: tuple[tuple[int, int], ...], deadline: Deadline) -> bool:
         """Wait until one of the (descriptor, poll event) pairs may be ready; False when the deadline passed.
@@ -40,25 +44,37 @@ class Patience:
         True does not promise readiness: the caller tries, and waits again. Signal handlers run meanwhile,
         and may wait on the same endpoint.
         """
-        poller = poll()
-        for fd, event in interests:
-            if fd < 0:  # closed meanwhile, which the caller finds out by trying
-                return True
-            poller.register(fd, event)
+        spare, self._spare = self._spare, None
+        if spare is None or spare[0] != interests:
+            poller = poll()
+            for fd, event in interests:
+                if fd < 0:  # closed meanwhile, which the caller finds out by trying
+                    return True
+                poller.register(fd, event)
+            spare = (interests, poller)
+        try:
+            return self._wait(spare[1], deadline)
+        finally:
+            self._spare = spare
+
+    def _wait(self, poller: poll, deadline: Deadline) -> bool:
+        look = poller.poll
+        if look(0):
+            self.expects_to_wait = False
+            return True
         if deadline is NOW:
-            return bool(poller.poll(0))
+            return False
+        self.expects_to_wait = True
         looks = self._looks
         while looks:
-            if poller.poll(0):
+            os.sched_yield()
+            if look(0):
                 self._looks = min(self._looks + 8, _LOOKS)
                 return True
-            os.sched_yield()
             looks -= 1
         self._missed()
         left = deadline.remaining()
-        if left == 0.0:
-            return bool(poller.poll(0))
-        return bool(poller.poll(min(left, _LOOK_AGAIN) * 1000)) or left > _LOOK_AGAIN
+        return left > 0.0 and (bool(look(min(left, _LOOK_AGAIN) * 1000)) or left > _LOOK_AGAIN)
 
     def _missed(self) -> None:
         self._looks >>= 1

@@ -14,6 +14,9 @@ from ipcframe.settings import Sourced
 __all__ = ["ForkServerMethod", "ipcframe_start_method"]
 
 
+_FOR_CHILDREN = ("ipcframe.process", "ipcframe.toolkit.stream", "multiprocessing.popen_forkserver")
+
+
 class ForkServerMethod(StartMethod):
     """A child by "forkserver": forked from a clean server process, which has imported what was preloaded."""
 
@@ -30,8 +33,12 @@ class ForkServerMethod(StartMethod):
 
     def launch(self, launched: Launched) -> ProcessHandle:
         """Start it; see `StartMethod.launch`."""
+        from multiprocessing import forkserver
         from multiprocessing.popen_forkserver import Popen
 
+        # What every child of ours imports, the server imports once; it looks at this when it starts.
+        server: Any = forkserver._forkserver
+        server._preload_modules = list(dict.fromkeys([*server._preload_modules, *_FOR_CHILDREN]))
         return cast(ProcessHandle, Popen(cast(Any, launched)))
 
     def preload(self, modules: Sequence[str]) -> None:
