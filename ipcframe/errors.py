@@ -120,14 +120,18 @@ class BufferTooShort(IpcframeError, _BufferTooShort):
 
 
 class TimedOut(IpcframeError, _TimeoutError, TimeoutError):
-    """The timeout passed before the operation could be done; nothing was taken or given."""
+    """The timeout passed before the operation could be done.
+
+    A receive took nothing. A send gave nothing, or, of a message too large to be written at once, a part:
+    then the rest follows with the next operation on that end, and the message arrives whole, once.
+    """
 
     code = "timed-out"
     system_errno = errno.ETIMEDOUT
 
 
 class UnsupportedOperation(IpcframeError, OSError, NotImplementedError):
-    """This backend declares that it does not do this; ask its capabilities first."""
+    """What was asked of this object it does not do: its capabilities, or its direction, say so beforehand."""
 
     code = "unsupported-operation"
     system_errno = errno.EOPNOTSUPP

@@ -215,8 +215,10 @@ class _Call:
 class _Report:
     """Where a child leaves the exception that ends it: an anonymous file, so that it never has to wait."""
 
+    _fd: int | None = None
+
     def __init__(self, fd: int | None = None) -> None:
-        self._fd: int | None = _anonymous_file() if fd is None else fd
+        self._fd = _anonymous_file() if fd is None else fd
         self._record = b""
         self._loaded: BaseException | None = None
 

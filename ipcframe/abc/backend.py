@@ -104,7 +104,7 @@ class Backend(ABC):
     def _unsupported(self, operation: str, capability: str) -> UnsupportedOperation:
         return UnsupportedOperation(
             f"the backend {self.name!r} has no {operation}: it declares {capability}=False",
-            "`ipcframe backends` lists the ones that have it",
+            f"choose a backend that declares {capability}=True: `ipcframe backends` shows what each declares",
         )
 
     def __repr__(self) -> str:

@@ -75,7 +75,7 @@ class Connection(Endpoint):
         """Send an object; it has left the caller's hands when this returns.
 
         Waits while the transport is full. Raises what pickling raises, `PeerGone` (a BrokenPipeError),
-        `TimedOut`, `MessageTooLarge`, `ClosedError`.
+        `TimedOut` (see there what becomes of a large message), `MessageTooLarge`, `ClosedError`.
         """
         self._check_writable()
         deadline = NEVER if timeout is None else deadline_after(timeout)

@@ -6,7 +6,7 @@ import contextlib
 import mmap
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..abc import Buffer
@@ -69,7 +69,7 @@ class _Step:
 class Intake:
     """Takes messages out of a readable, non-blocking descriptor."""
 
-    def __init__(self, fd: int, limit: int, owner: str) -> None:
+    def __init__(self, fd: int, limit: int, owner: Callable[[], object]) -> None:
         self.fd = fd
         self._limit = limit
         self._owner = owner
@@ -202,10 +202,11 @@ class Intake:
         (word,) = HEADER.unpack(header)
         size = word & LENGTH_MASK
         if word & ~LENGTH_MASK != MAGIC:
-            self._break(f"{self._owner} received bytes that begin no message: {header.hex(' ')}")
+            self._break(f"{self._owner()!r} received bytes that begin no message: {header.hex(' ')}")
         if size > self._limit:
             self._break(
-                f"{self._owner} received the header of a message of {size} bytes; its limit is {self._limit}"
+                f"{self._owner()!r} received the header of a message of {size} bytes; "
+                f"its limit is {self._limit}"
             )
         if limit is not None and size > limit:
             self._refuse(size, limit)
@@ -225,8 +226,8 @@ class Intake:
 
     def _end_text(self, within: bool) -> str:
         if within:
-            return f"{self._owner}: the other side vanished in the middle of a message, which is lost"
-        return f"{self._owner}: the other side is closed or has ended, and everything it sent was received"
+            return f"{self._owner()!r}: the other side vanished in the middle of a message, which is lost"
+        return f"{self._owner()!r}: the other side is closed or has ended; everything it sent was received"
 
     def _break(self, text: str) -> None:
         self._step = _Step(broken=text)
@@ -235,6 +236,6 @@ class Intake:
         )
 
     def _refuse(self, size: int, limit: int) -> None:
-        text = f"{self._owner} refused a message of {size} bytes, above the maxlength of {limit}"
+        text = f"{self._owner()!r} refused a message of {size} bytes, above the maxlength of {limit}"
         self._step = _Step(broken=text)
         raise MessageTooLarge(text, "receive with a larger maxlength, or none; this end cannot receive more")

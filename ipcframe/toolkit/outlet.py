@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ..abc import Buffer
 from ..errors import MessageTooLarge
@@ -36,7 +36,7 @@ class _Piece:
 class Outlet:
     """Puts messages into a writable, non-blocking descriptor."""
 
-    def __init__(self, fd: int, limit: int, atomic: int, owner: str) -> None:
+    def __init__(self, fd: int, limit: int, atomic: int, owner: Callable[[], object]) -> None:
         self.fd = fd
         self._limit = limit
         self._atomic = atomic
@@ -57,7 +57,7 @@ class Outlet:
             return b"".join((frame_header(size), *parts))
         if size > self._limit:
             raise MessageTooLarge(
-                f"{self._owner}: a message of {size} bytes is above the limit of {self._limit}",
+                f"{self._owner()!r}: a message of {size} bytes is above the limit of {self._limit}",
                 "send it in parts",
             )
         if size <= SMALL:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -53,7 +54,7 @@ class StreamConnection(Connection):
         self._message_limit = message_limit
         for fd in self._fds:
             os.set_blocking(fd, False)
-        owner = repr(self)
+        owner = weakref.ref(self)  # for errors; a strong one would keep an unused connection from closing
         self._intake = Intake(-1 if read_fd is None else read_fd, limit, owner)
         self._outlet = Outlet(-1 if write_fd is None else write_fd, limit, self.atomic_write, owner)
         self._in_patience = Patience()

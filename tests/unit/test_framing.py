@@ -20,6 +20,10 @@ from ipcframe.toolkit.stream import StreamConnection
 MESSAGES = st.lists(st.binary(max_size=300), max_size=12)
 
 
+def owner() -> str:
+    return "the test"
+
+
 def drain(intake: Intake) -> list[bytes]:
     """Every message that is there, until there is no more for now."""
     found = []
@@ -40,7 +44,7 @@ def test_however_the_stream_is_cut_the_messages_are_the_same(messages: list[byte
     read_fd, write_fd = os.pipe()
     os.set_blocking(read_fd, False)
     try:
-        intake = Intake(read_fd, 10**6, "the test")
+        intake = Intake(read_fd, 10**6, owner)
         found = []
         edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
         for start, end in pairwise(edges):
@@ -59,7 +63,7 @@ def test_garbage_is_a_broken_connection_or_a_well_formed_message(garbage: bytes)
     os.set_blocking(read_fd, False)
     os.write(write_fd, garbage)
     os.close(write_fd)
-    intake = Intake(read_fd, 10**6, "the test")
+    intake = Intake(read_fd, 10**6, owner)
     try:
         for _ in range(100):
             intake.next_message(None)
@@ -108,7 +112,7 @@ def test_a_message_above_the_limit_is_refused_where_it_is_sent() -> None:
 
 
 def test_frames_up_to_the_atomic_size_are_one_write_and_larger_ones_a_list() -> None:
-    outlet = Outlet(-1, 10**6, 4096, "the test")
+    outlet = Outlet(-1, 10**6, 4096, owner)
     assert outlet.frame([b"a", b"bc"]) == frame_header(3) + b"abc"
     assert isinstance(outlet.frame([bytes(4088)]), bytes)
     assert isinstance(outlet.frame([bytes(4089)]), list)
