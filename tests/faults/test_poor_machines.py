@@ -1,0 +1,87 @@
+"""Machines that lack something: semaphores, descriptors, memory."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count, islice
+from pathlib import Path
+
+import pytest
+
+import ipcframe
+
+PROGRAM = Path(__file__).parents[1] / "targets" / "no_semaphores.py"
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_pipes_processes_and_channels_work_without_sem_open(method: str) -> None:
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), method], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout == "no locks, and a pipe\nb'packet' 0\n", done.stderr
+
+
+@contextmanager
+def few_descriptors(more: int) -> Iterator[None]:
+    """Allow only so many descriptors more than are open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = (fd for fd in count() if not Path(f"/proc/self/fd/{fd}").is_symlink())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next(islice(free, more, None)), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("more", [0, 1, 2, 3])
+@pytest.mark.parametrize("duplex", [True, False])
+def test_a_pipe_that_cannot_be_made_leaves_nothing_open(more: int, duplex: bool) -> None:
+    ctx = ipcframe.get_context("fork", backend="pipe")
+    ctx.Pipe()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with few_descriptors(more):
+        made = [ctx.Pipe(duplex) for _ in range(more // (4 if duplex else 2))]
+        with pytest.raises(OSError, match="Too many open files"):
+            ctx.Pipe(duplex)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before + len(made) * (4 if duplex else 2)
+    for pair in made:
+        for end in pair:
+            end.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize("more", [0, 1, 2, 4])
+def test_a_process_that_cannot_be_started_leaves_nothing_open(more: int) -> None:
+    ctx = ipcframe.get_context("fork", backend="pipe")
+    process = ctx.Process(target=int)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with few_descriptors(more), pytest.raises(OSError, match="Too many open files"):
+        process.start()
+    if more < 3:  # else the launcher of the standard library leaves its first pipe open
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+
+
+def test_a_message_that_no_memory_is_left_for_can_be_received_later() -> None:
+    ours, theirs = ipcframe.get_context("fork", backend="pipe").Pipe()
+    child = ipcframe.get_context("fork", backend="pipe").Process(
+        target=theirs.send_bytes, args=(bytes(2**28),)
+    )
+    child.start()
+    theirs.close()
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, hard))
+    try:
+        with pytest.raises(MemoryError):
+            ours.recv_bytes()
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    assert len(ours.recv_bytes()) == 2**28
+    child.join()
