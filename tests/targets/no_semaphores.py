@@ -1,8 +1,7 @@
 """A program on a system without sem_open: multiprocessing's locks cannot even be imported."""
 
-import sys
-
 import _multiprocessing  # type: ignore[import-not-found]
+import sys
 
 if hasattr(_multiprocessing, "SemLock"):  # a fork server's children have it gone already
     del _multiprocessing.SemLock
