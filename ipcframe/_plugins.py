@@ -274,8 +274,11 @@ def register(plugin: Any, *, name: str) -> None:
     for kind in implemented or {"plugin"}:
         offer = Offer(kind, name, IN_CODE, "in code", _reference(plugin), line)
         _check_hooks(offer, plugin)
-        for other, _ in _in_code:
+        for other, already in list(_in_code):
             if (other.kind, other.name) == (kind, name):
+                if isinstance(already, _Later) and other.reference == offer.reference:
+                    _in_code.remove((other, already))  # our parent registered it, and so does its module here
+                    continue
                 raise KINDS[kind].duplicate(
                     f"{line}: a {KINDS[kind].noun} {name!r} is registered already, by {other.origin}",
                     "register it once, or under another name",

@@ -92,7 +92,11 @@ def configure(
     """
     global _configured_by, _configured_file  # noqa: PLW0603 - the application's one configuration
     caller = sys._getframe(1)
-    module, line = caller.f_code.co_filename, f"{caller.f_code.co_filename}:{caller.f_lineno}"
+    # A started child has another name for the same file.
+    module, line = (
+        str(Path(caller.f_code.co_filename).resolve()),
+        f"{caller.f_code.co_filename}:{caller.f_lineno}",
+    )
     if _configured_by is not None and _configured_by[0] != module:
         raise ConfigError(
             f"configure called at {line}; it was already called at {_configured_by[1]}",
@@ -104,7 +108,7 @@ def configure(
     _configured_by = module, line
     _configured.clear()
     _configured.update(parsed)
-    _configured_file = None if file is None else Sourced(os.fspath(file), source)
+    _configured_file = None if file is None else Sourced(str(Path(os.fspath(file)).absolute()), source)
 
 
 def effective() -> Settings:
@@ -195,13 +199,16 @@ def _parse_file(path: str, source: str) -> Settings:
 def _backend_tables(tables: object, source: str) -> Settings:
     if not isinstance(tables, Mapping) or not all(isinstance(table, Mapping) for table in tables.values()):
         raise ConfigError(f"{source}: [{_TABLE}.NAME] must be a table of settings for each backend")
-    return {
-        f"{_TABLE}.{name}.{key}": Sourced(
-            tuple(value) if isinstance(value, list) else value, f"{source}, key {_TABLE}.{name}.{key}"
-        )
-        for name, table in tables.items()
-        for key, value in table.items()
-    }
+    result: Settings = {}
+    for name, table in tables.items():
+        for key, value in table.items():
+            where = f"{_TABLE}.{name}.{key}"
+            if not isinstance(value, str | int | float | bool):
+                raise ConfigError(
+                    f"{source}, key {where}: expected a string, a number, true or false, not {value!r}"
+                )
+            result[where] = Sourced(value, f"{source}, key {where}")
+    return result
 
 
 _boot.deliver(__name__, inherit)

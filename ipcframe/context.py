@@ -43,7 +43,8 @@ class Spec(NamedTuple):
     def key(self) -> Hashable:
         """What makes two specs the same: everything but where the values came from."""
         values = tuple((key, value.value) for key, value in self.settings)
-        return self.start_method, self.backend, self.plugins.value, values, self.candidates
+        in_code = tuple(_plugins.registered("plugin"))
+        return self.start_method, self.backend, self.plugins.value, values, self.candidates, in_code
 
     def with_start_method(self, name: str, source: str) -> Spec:
         """The same on another start method; raises as `get_context` does."""
@@ -207,7 +208,7 @@ def restore(*spec: Any) -> Context:
     """The one context of this process that is made from the fields of a `Spec`."""
     whole = Spec(*spec)
     if whole.key not in _contexts:
-        _contexts[whole.key] = _context_class(whole.label)(whole)
+        _contexts.setdefault(whole.key, _context_class(whole.label)(whole))
     return _contexts[whole.key]
 
 

@@ -28,7 +28,9 @@ class Process(process.Process):
 
     @staticmethod
     def _context() -> context.Context:
-        return cast(context.Context, _standard._default_context.get_context())
+        current = _standard._default_context.get_context()
+        # After `uninstall`, what was handed out stays ours.
+        return current if isinstance(current, context.Context) else context.get_context(current._name)
 
     @staticmethod
     def _Popen(process_obj: Any) -> Any:  # noqa: N802 - the standard library's name

@@ -41,6 +41,8 @@ class Process(multiprocessing.process.BaseProcess):
     _start_method: str | None = None
     _report: _Report | None = None
     _popen: Any
+    _closed: bool
+    _home: Context
     _announced = False
     _generated_for: Any = None
 
@@ -57,7 +59,8 @@ class Process(multiprocessing.process.BaseProcess):
     def start(self) -> None:
         """Start the child process; see `multiprocessing.Process.start`."""
         super().start()
-        self._context().notify("process_started", process=self)
+        self._home = self._context()
+        self._home.notify("process_started", process=self)
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the child has ended, at most `timeout` seconds."""
@@ -91,18 +94,21 @@ class Process(multiprocessing.process.BaseProcess):
 
     def close(self) -> None:
         """Give up what the object holds; ValueError while the child runs."""
+        if not self._closed and self._popen is not None:
+            self.is_alive()  # it may have ended unnoticed
         super().close()
         if self._report is not None:
             self._report.close()
 
     def _settle(self) -> None:
         popen = self._popen
-        if self._announced or popen is None or popen.returncode is None:
+        if popen is None or popen.returncode is None:
             return
-        self._announced = True
         if self._report is not None:
             self._report.settle()
-        self._context().notify("process_exited", process=self)
+        if not self._announced:
+            self._announced = True
+            self._home.notify("process_exited", process=self)
 
     def _bootstrap(self, parent_sentinel: int | None = None) -> int:
         # In a forked child the reports of its siblings are of no use, and would add descriptors.
@@ -224,6 +230,7 @@ class _Report:
 
     def record(self, run: Callable[[], Any]) -> None:
         """Run the target in the child, and note what it raises."""
+        process = os.getpid()
         try:
             run()
         except SystemExit:
@@ -233,7 +240,8 @@ class _Report:
             trace = error.__traceback__
             error.__traceback__ = trace.tb_next if trace is not None else None
             with contextlib.suppress(Exception):
-                self._write(error)
+                if os.getpid() == process:  # and not a fork of it, made by hand
+                    self._write(error)
             raise
 
     def _write(self, error: BaseException) -> None:
@@ -244,7 +252,7 @@ class _Report:
         try:
             pickled = pickle.dumps(error)
             pickle.loads(pickled)  # noqa: S301 - our own, to see whether it can be rebuilt
-        except Exception:  # noqa: BLE001 - whatever its class does on the way
+        except BaseException:  # noqa: BLE001 - whatever its class does on the way, exiting included
             pickled = b""
         if self._fd is not None:
             os.write(self._fd, pickle.dumps((text, summary, pickled)))
@@ -288,14 +296,14 @@ def _load(record: bytes) -> BaseException:
     try:
         text, summary, pickled = pickle.loads(record)  # noqa: S301 - written by our own child
     except Exception:  # noqa: BLE001 - it was killed while it wrote
-        return RemoteError("the process was ended by an exception, and killed while it reported it")
+        return RemoteError("the process was ended by an exception, and could not report the whole of it")
     cause = RemoteError(f"the traceback in the process was:\n{text}")
     error: BaseException
     try:
         error = pickle.loads(pickled)  # noqa: S301 - as above
         if not isinstance(error, BaseException):
             raise TypeError("no exception")
-    except Exception:  # noqa: BLE001 - its class may not exist here
+    except BaseException:  # noqa: BLE001 - its class may not exist here, or do anything
         error = RemoteError(f"the process was ended by an exception that cannot be carried over: {summary}")
     error.__cause__ = cause
     return error

@@ -97,15 +97,20 @@ class Connection(Endpoint):
             message = self._peek(deadline, None)
             if message is None:
                 self._raise_timed_out("recv", timeout)
+            # It is taken first, so that nobody else rebuilds it: a handle in it can be received once. Signal
+            # handlers run after calls of C functions, at the start of Python functions and on backward
+            # jumps, so none comes between the taking and the store of its outcome, or before the return.
+            taken = False
             try:
-                obj = self._serializer.loads(message)
+                taken = self._take(message)
+                if taken:
+                    return self._serializer.loads(message)
             except Exception:
-                if self._take(message):
-                    raise
-                continue  # another thread, or a signal handler in this one, took it meanwhile
-            # Signal handlers run after calls of C functions and on backward jumps: neither is left here.
-            if self._take(message):
-                return obj
+                raise
+            except BaseException:
+                if taken:
+                    self._give_back(message)
+                raise
 
     def send_bytes(
         self,
@@ -225,6 +230,19 @@ class Connection(Endpoint):
         Interrupted: cannot be: it calls no C function that signal handlers may follow.
         Peer death: makes no difference.
         After fork: the child's end and the parent's take different messages.
+        """
+
+    @abstractmethod
+    def _give_back(self, message: Buffer) -> None:
+        """Put back to the head a message that was taken and not used.
+
+        Blocks: never.
+        Threads: any number at once.
+        Buffers: the message is the connection's again.
+        Raises: nothing.
+        Interrupted: the message is back.
+        Peer death: makes no difference: it had arrived.
+        After fork: it is back in the calling process.
         """
 
     @abstractmethod

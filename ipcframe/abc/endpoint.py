@@ -27,7 +27,10 @@ class Endpoint(ABC):
         return self._closed_by is not None
 
     def close(self) -> None:
-        """Give up this end; again is no error. A wait in another thread ends with `ClosedError`."""
+        """Give up this end; again is no error.
+
+        A wait in another thread ends with `ClosedError`, within a few seconds.
+        """
         if self._closed_by is None:
             caller = sys._getframe(1)
             where = f"{caller.f_code.co_filename}:{caller.f_lineno}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .. import __version__
 from ..errors import IpcframeError
@@ -25,13 +25,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _add_commands(commands)
         arguments = parser.parse_args(argv)
-        status: int = arguments.run(arguments)
+        outcome: int | Callable[[], int] = arguments.run(arguments)
     except IpcframeError as error:
         print(f"ipcframe: error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         return 1  # whoever read our output has gone
-    return status
+    # A program is run out here: what it raises is not ours to report.
+    return outcome if isinstance(outcome, int) else outcome()
 
 
 def _add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

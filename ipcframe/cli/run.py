@@ -7,11 +7,15 @@ entry of ``sys.path``, and what it fails with looks as it would without us.
 from __future__ import annotations
 
 import argparse
+import builtins
 import io
 import os
 import runpy
 import sys
 import types
+from collections.abc import Callable
+from functools import partial
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
@@ -42,21 +46,30 @@ def ipcframe_cli_commands(commands: argparse._SubParsersAction[argparse.Argument
     parser.set_defaults(run=_run)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> Callable[[], int]:
+    """Prepare everything; what is returned runs the program, whose errors are its own."""
     from .. import dropin
 
     if arguments.config:
-        os.environ["IPCFRAME_CONFIG"] = arguments.config
+        os.environ["IPCFRAME_CONFIG"] = str(Path(arguments.config).absolute())
     backend = arguments.backend.split(",") if arguments.backend else None
     dropin.install(backend=backend, start_method=arguments.start_method)
     if arguments.verbose:
         _say_which_is_which(dropin.survey())
+    return partial(_run_program, arguments)
+
+
+def _run_program(arguments: argparse.Namespace) -> int:
     sys.argv = [arguments.program, *arguments.args]
+    main = types.ModuleType("__main__")
+    # Under its second name too: children send back instances of the main module's classes by that.
+    sys.modules["__main__"] = sys.modules["__mp_main__"] = main
+    vars(main).update(__builtins__=builtins, __annotations__={})
     _hide_our_frames()
     if arguments.module:
         _run_module(arguments.program)
     else:
-        _run_script(arguments.program)
+        _run_script(arguments.program, main)
     return 0
 
 
@@ -75,15 +88,20 @@ def _say_which_is_which(names: list[tuple[str, str]]) -> None:
 
 def _run_module(name: str) -> None:
     # As `python -m`: the working directory is the first place to look for modules.
-    sys.path[0] = str(Path.cwd())
+    _put_first(str(Path.cwd()))
     runner: Any = runpy
     runner._run_module_as_main(name)
 
 
-def _run_script(program: str) -> None:
+def _put_first(folder: str) -> None:
+    if not sys.flags.safe_path:
+        sys.path[0] = folder
+
+
+def _run_script(program: str, main: types.ModuleType) -> None:
     path = Path(program)
     if path.is_dir() or _is_archive(path):
-        sys.path[0] = str(path.absolute())
+        _put_first(str(path.absolute()))
         runner: Any = runpy
         runner._run_module_as_main("__main__", alter_argv=False)
         return
@@ -94,13 +112,10 @@ def _run_script(program: str) -> None:
         reason = f"[Errno {error.errno}] {error.strerror}"
         print(f"{sys.executable}: can't open file {str(path.absolute())!r}: {reason}", file=sys.stderr)
         raise SystemExit(2) from None
-    sys.path[0] = str(path.absolute().parent)
-    main = types.ModuleType("__main__")
-    main.__file__ = str(path.absolute())
-    main.__dict__["__builtins__"] = __builtins__
-    main.__dict__["__cached__"] = None
-    sys.modules["__main__"] = main
-    exec(compile(source, main.__file__, "exec"), main.__dict__)  # noqa: S102 - it is what the command is for
+    _put_first(str(path.resolve().parent))
+    name = str(path.absolute())
+    vars(main).update(__file__=name, __cached__=None, __loader__=SourceFileLoader("__main__", name))
+    exec(compile(source, name, "exec", dont_inherit=True), vars(main))  # noqa: S102 - it is what we are for
 
 
 def _is_archive(path: Path) -> bool:

@@ -72,6 +72,7 @@ class Intake:
     def __init__(self, fd: int, limit: int, owner: Callable[[], object]) -> None:
         self.fd = fd
         self._limit = limit
+        self._small = min(SMALL, limit)
         self._owner = owner
         self.restart()
 
@@ -79,46 +80,57 @@ class Intake:
         """Forget what another process, whose memory this one has inherited, had received in part."""
         self.lock = threading.RLock()
         self._step: _Plain | _Step = _Plain()
+        self._returned: tuple[Buffer, ...] = ()  # messages taken and given back
 
     @property
     def started(self) -> bool:
         """Whether part of a message has been received and not been taken."""
         step = self._step
-        return bool(step) if isinstance(step, _Plain) else step.end is None
+        return bool(self._returned or (step if isinstance(step, _Plain) else step.end is None))
 
     @property
     def answers_at_once(self) -> bool:
         """Whether the next message, or the end, is held here, where the descriptor does not show it."""
         with contextlib.suppress(BlockingIOError, EndOfStream), self.lock:
+            if self._returned:
+                return True
             step = self._step
             if isinstance(step, _Plain):
                 return bool(step) and self._move_plain(step, None) is not None
             if step.landed:
                 self._settle(step, None)
         step = self._step
-        return isinstance(step, _Step) and (step.message or step.end or step.broken) is not None
+        return isinstance(step, _Step) and (step.message, step.end, step.broken) != (None, None, None)
 
     def next_message(self, limit: int | None) -> Buffer | None:
         """The next message, if it is here whole; it stays until `take`. Never blocks.
 
         Returns None after progress too: call again until BlockingIOError says that there is no more.
         """
-        step = self._step
-        if isinstance(step, _Plain):
-            with self.lock:
-                message: Buffer | None = self._move_plain(step, limit)
-        else:
-            with self.lock:
+        with self.lock:
+            step = self._step
+            message: Buffer | None
+            if self._returned:
+                message = self._returned[0]
+            elif isinstance(step, _Plain):
+                message = self._move_plain(step, limit)
+            else:
                 self._move(step, limit)
-            message = step.message
-        if limit is not None and message is not None and len(message) > limit:
-            self._refuse(len(message), limit)
+                message = step.message
+            if limit is not None and message is not None and len(message) > limit:
+                self._refuse(step, len(message), limit)
+                return None
         return message
 
     def take(self, message: Buffer) -> bool:
         """Take the message that `next_message` gave; True for one caller only (I5)."""
         fresh = _Plain()
-        step = self._step
+        step, returned = self._step, self._returned
+        if returned:
+            if returned[0] is message and self._returned is returned:
+                self._returned = returned[1:]
+                return True
+            return False
         if isinstance(step, _Plain):
             found: bool = bool(step[1:]) and step[1] is message
         else:
@@ -127,6 +139,15 @@ class Intake:
             self._step = fresh
             return True
         return False
+
+    def give_back(self, message: Buffer) -> None:
+        """Put a message that was taken back to the head."""
+        while True:
+            returned = self._returned
+            longer = (message, *returned)
+            if self._returned is returned:
+                self._returned = longer
+                return
 
     def end(self) -> None:
         """Note that the other side is gone, where the system says so by an error."""
@@ -137,6 +158,7 @@ class Intake:
         """Read no more; called with the lock held."""
         self.fd = -1
         self._step = _Plain()
+        self._returned = ()
 
     def _move_plain(self, step: _Plain, limit: int | None) -> bytes | None:
         """Read a header and a small body, each in one piece; whatever else comes is a matter of `_Step`."""
@@ -144,15 +166,17 @@ class Intake:
             reads = map(os.read, (self.fd,), (HEADER.size,))
             if self._step is step and not step:  # I3
                 step.extend(reads)  # I1
+            if not step:
+                return None  # somebody else was here
         size = 0
         if len(step[0]) == HEADER.size:
             size = HEADER.unpack(step[0])[0] - MAGIC
-            if 0 < size <= SMALL and (limit is None or size <= limit):
+            if 0 < size <= self._small and (limit is None or size <= limit):
                 reads = map(os.read, (self.fd,), (size,))
                 if self._step is step and not step[1:]:  # I3
                     step.extend(reads)  # I1
         if not step[1:]:
-            following = self._after_header((step[0],), limit)
+            following = self._after_header(step, (step[0],), limit)
         elif len(step[1]) == size:
             return step[1]
         else:
@@ -183,7 +207,7 @@ class Intake:
     def _following(self, step: _Step, limit: int | None) -> _Step:
         landed = step.landed[0]
         if step.size is None:
-            return self._after_header((*step.got, landed), limit)
+            return self._after_header(step, (*step.got, landed), limit)
         if step.whole is None:
             return self._after_part(step.got, landed, step.size)
         filled = step.filled + landed
@@ -193,7 +217,7 @@ class Intake:
             return _Step(size=step.size, whole=step.whole, filled=filled)
         return _Step(message=step.whole)
 
-    def _after_header(self, got: tuple[bytes, ...], limit: int | None) -> _Step:
+    def _after_header(self, step: _Plain | _Step, got: tuple[bytes, ...], limit: int | None) -> _Step:
         header = b"".join(got)
         if not got[-1]:
             return _Step(end=self._end_text(bool(header)))
@@ -202,14 +226,17 @@ class Intake:
         (word,) = HEADER.unpack(header)
         size = word & LENGTH_MASK
         if word & ~LENGTH_MASK != MAGIC:
-            self._break(f"{self._owner()!r} received bytes that begin no message: {header.hex(' ')}")
+            return self._break(
+                step, f"{self._owner()!r} received bytes that begin no message: {header.hex(' ')}"
+            )
         if size > self._limit:
-            self._break(
+            return self._break(
+                step,
                 f"{self._owner()!r} received the header of a message of {size} bytes; "
-                f"its limit is {self._limit}"
+                f"its limit is {self._limit}",
             )
         if limit is not None and size > limit:
-            self._refuse(size, limit)
+            return self._refuse(step, size, limit)
         if size == 0:
             return _Step(message=b"")
         if size <= SMALL:
@@ -229,13 +256,21 @@ class Intake:
             return f"{self._owner()!r}: the other side vanished in the middle of a message, which is lost"
         return f"{self._owner()!r}: the other side is closed or has ended; everything it sent was received"
 
-    def _break(self, text: str) -> None:
-        self._step = _Step(broken=text)
-        raise BrokenConnection(
-            text, "whatever else writes to this transport must not; close it and connect anew"
-        )
+    def _break(self, step: _Plain | _Step, text: str) -> _Step:
+        broken = _Step(broken=text)
+        if self._step is step:
+            self._step = broken
+            raise BrokenConnection(
+                text, "whatever else writes to this transport must not; close it and connect anew"
+            )
+        return broken
 
-    def _refuse(self, size: int, limit: int) -> None:
+    def _refuse(self, step: _Plain | _Step, size: int, limit: int) -> _Step:
         text = f"{self._owner()!r} refused a message of {size} bytes, above the maxlength of {limit}"
-        self._step = _Step(broken=text)
-        raise MessageTooLarge(text, "receive with a larger maxlength, or none; this end cannot receive more")
+        broken = _Step(broken=text)
+        if self._step is step:
+            self._step, self._returned = broken, ()
+            raise MessageTooLarge(
+                text, "receive with a larger maxlength, or none; this end cannot receive more"
+            )
+        return broken

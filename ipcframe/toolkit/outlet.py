@@ -39,7 +39,7 @@ class Outlet:
     def __init__(self, fd: int, limit: int, atomic: int, owner: Callable[[], object]) -> None:
         self.fd = fd
         self._limit = limit
-        self._atomic = atomic
+        self._at_once = min(atomic - HEADER.size, limit)
         self._owner = owner
         self.restart()
 
@@ -50,10 +50,10 @@ class Outlet:
 
     def frame(self, parts: Sequence[Buffer]) -> bytes | list[Buffer]:
         """The message with its header: one bytes object where it can be written in one atomic write."""
-        if len(parts) == 1 and len(parts[0]) + HEADER.size <= self._atomic:
+        if len(parts) == 1 and len(parts[0]) <= self._at_once:
             return HEADER.pack(MAGIC | len(parts[0])) + parts[0]
         size = sum(map(len, parts))
-        if size + HEADER.size <= self._atomic:
+        if size <= self._at_once:
             return b"".join((frame_header(size), *parts))
         if size > self._limit:
             raise MessageTooLarge(

@@ -41,11 +41,16 @@ class PacketChannel(Channel):
     def _restart(self) -> None:
         # Whoever is inside a move has finished it before `close` gives the descriptors away.
         self._lock = threading.RLock()
-        self._taken: deque[bytes] = deque()
-        self._pop: Iterator[bytes] = iter(self._taken.popleft, None)
+        taken: deque[bytes] = deque()
+        self._taken: tuple[deque[bytes], Iterator[bytes]] = taken, iter(taken.popleft, None)
         self._in_patience = Patience()
         self._out_patience = Patience()
         self._generation = forks.generation
+
+    def _forked(self) -> None:
+        with forks.renewal:  # one thread of the child renews, once
+            if self._generation is not forks.generation:
+                self._restart()
 
     @property
     def packet_size(self) -> int:
@@ -57,7 +62,7 @@ class PacketChannel(Channel):
 
     def _send(self, packet: bytes, deadline: Deadline) -> bool:
         if self._generation is not forks.generation:
-            self._restart()
+            self._forked()
         while True:
             try:
                 with self._lock:
@@ -72,13 +77,13 @@ class PacketChannel(Channel):
 
     def _receive(self, deadline: Deadline) -> bytes | None:
         if self._generation is not forks.generation:
-            self._restart()
-        taken = self._taken
+            self._forked()
+        taken, pop = self._taken
         size = self._packet_size
         while True:
             if taken:
                 try:
-                    for packet in self._pop:
+                    for packet in pop:
                         return packet
                 except IndexError:
                     continue  # another thread was faster
@@ -106,7 +111,7 @@ class PacketChannel(Channel):
 
     def _close(self) -> None:
         if self._generation is not forks.generation:
-            self._restart()
+            self._forked()
         with self._lock:
             fds = {self._read_fd, self._write_fd}
             self._read_fd = self._write_fd = -1
@@ -120,7 +125,7 @@ class PacketChannel(Channel):
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         self._check_open()
-        if self._taken and self._generation is forks.generation:
+        if self._taken[0] and self._generation is forks.generation:
             raise ClosedError(
                 f"{self!r} cannot be handed over: an interrupted receive holds a packet", "receive it first"
             )

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, NamedTuple
 
-from ..abc import Buffer, Serializer
+from ..abc import Buffer, Endpoint, Serializer
 
 __all__ = ["PICKLE", "PickleSerializer"]
 
@@ -44,6 +44,13 @@ class _Sink:
 
     def __init__(self, write: Callable[[Any], Any]) -> None:
         self.write = write
+
+
+class _Probe(pickle.Pickler):
+    """Tries whether something can be pickled, but for endpoints: their descriptors would be duplicated."""
+
+    def persistent_id(self, obj: object) -> object:
+        return True if isinstance(obj, Endpoint) else None
 
 
 class _Tools(NamedTuple):
@@ -112,7 +119,7 @@ class PickleSerializer(Serializer):
             error.add_note(path)
 
     def _can_pickle(self, obj: object) -> bool:
-        pickler = pickle.Pickler(io.BytesIO(), 5, buffer_callback=lambda _: None)
+        pickler = _Probe(io.BytesIO(), 5, buffer_callback=lambda _: None)
         pickler.dispatch_table = self._table
         try:
             pickler.dump(obj)

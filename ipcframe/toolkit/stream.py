@@ -46,7 +46,7 @@ class StreamConnection(Connection):
         name: str | None = None,
         notify: Notify = silent,
     ) -> None:
-        self._fds = tuple({fd: None for fd in (read_fd, write_fd) if fd is not None})
+        self._fds = list(dict.fromkeys(fd for fd in (read_fd, write_fd) if fd is not None))
         super().__init__(serializer=serializer, readable=read_fd is not None, writable=write_fd is not None)
         limit = physical_memory() if message_limit is None else message_limit
         self.name = name
@@ -132,7 +132,8 @@ class StreamConnection(Connection):
             self._forked()
         intake = self._intake
         patience = self._in_patience
-        if patience.expects_to_wait and self._outlet.pending is None and deadline is not NOW:
+        ready = intake.started or self._outlet.pending is not None
+        if patience.expects_to_wait and not ready and deadline is not NOW:
             patience.wait(self._in_interests, deadline)
         while True:
             try:
@@ -153,6 +154,9 @@ class StreamConnection(Connection):
 
     def _take(self, message: Buffer) -> bool:
         return self._intake.take(message)
+
+    def _give_back(self, message: Buffer) -> None:
+        self._intake.give_back(message)
 
     def _holds_message(self) -> bool:
         return self._generation is forks.generation and self._intake.answers_at_once
@@ -195,7 +199,6 @@ class StreamConnection(Connection):
         return self._intake.fd if self._readable else self._outlet.fd
 
     def _close(self) -> None:
-        fds, self._fds = self._fds, ()
         if self._generation is not forks.generation:
             self._forked()
         if self._outlet.pending is not None:
@@ -205,22 +208,25 @@ class StreamConnection(Connection):
         with self._intake.lock, self._outlet.lock:
             self._intake.close()
             self._outlet.close()
-            for fd in fds:
-                os.close(fd)
+            self._close_fds()
+
+    def _close_fds(self) -> None:
+        while self._fds:
+            os.close(self._fds.pop())
 
     def __del__(self) -> None:
-        if self._closed_by is None and getattr(self, "_fds", None):
+        if self._closed_by is None and hasattr(self, "_generation"):
             self._closed_by = "the garbage collector"
-            if hasattr(self, "_generation"):
-                self._close()
-            else:  # its construction failed
-                for fd in self._fds:
-                    os.close(fd)
+            self._close()
+        elif hasattr(self, "_fds"):  # its construction failed, or `close` was interrupted
+            self._close_fds()
 
     def _forked(self) -> None:
-        self._intake.restart()
-        self._outlet.restart()
-        self._generation = forks.generation
+        with forks.renewal:  # one thread of the child renews, once
+            if self._generation is not forks.generation:
+                self._intake.restart()
+                self._outlet.restart()
+                self._generation = forks.generation
 
     def __reduce__(self) -> tuple[Any, ...]:
         self._check_open()

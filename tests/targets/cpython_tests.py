@@ -22,7 +22,7 @@ if __name__ == "__main__":
 
     ipcframe.install(backend="pipe")
 
-import test._test_multiprocessing as cpython  # type: ignore[import-not-found]  # noqa: E402
+import test._test_multiprocessing as cpython  # type: ignore[import-not-found]
 
 made: Any = cpython
 made.install_tests_in_module_dict(globals(), os.environ["CPYTHON_TESTS_METHOD"])

@@ -36,7 +36,10 @@ TARGETS = {
 }
 
 
-if len(sys.argv) == 4:  # in a child too, which has its parent's arguments
+if len(sys.argv) == 4 and sys.argv[1] in {
+    "multiprocessing",
+    "ipcframe",
+}:  # a child has its parent's arguments
     _base: Any = importlib.import_module(sys.argv[1]).get_context(sys.argv[2]).Process
 
     class Worker(_base):  # type: ignore[misc]

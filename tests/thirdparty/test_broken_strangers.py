@@ -27,7 +27,7 @@ GOOD = """
         def send(self, obj): pass
         def recv(self): return "made by NAME"
         def _describe(self): return "end"
-        _send = _peek = _take = _poll = _fileno = _close = None
+        _send = _peek = _take = _give_back = _poll = _fileno = _close = None
 
     class Plain(Backend):
         name = "NAME"

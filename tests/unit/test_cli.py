@@ -97,6 +97,28 @@ def without_frames_of_runpy(text: str) -> str:
     return "".join(line for line in text.splitlines(True) if "<frozen runpy>" not in line)
 
 
+def test_a_spawned_child_may_send_an_instance_of_a_class_of_the_program(elsewhere: Path) -> None:
+    (elsewhere / "program.py").write_text(
+        "import multiprocessing\n"
+        "class Answer:\n    def __init__(self, n: int) -> None: self.n = n\n"
+        "def work(conn): conn.send(Answer(42))\n"
+        "if __name__ == '__main__':\n"
+        "    ours, theirs = multiprocessing.Pipe()\n"
+        "    child = multiprocessing.Process(target=work, args=(theirs,)); child.start()\n"
+        "    print(ours.recv().n, Answer.__init__.__annotations__['n']); child.join()\n"
+    )
+    done = run("run", "--start-method", "spawn", "program.py")
+    assert done.stdout == "42 <class 'int'>\n", done.stderr
+
+
+@pytest.mark.parametrize("error", ["BrokenPipeError('x')", "__import__('ipcframe').EndOfStream('x')"])
+def test_an_error_of_the_program_is_the_programs(elsewhere: Path, error: str) -> None:
+    (elsewhere / "program.py").write_text(f"raise {error}")
+    done, expected = run("run", "program.py"), python("program.py")
+    assert (done.returncode, done.stderr) == (expected.returncode, expected.stderr)
+    assert "Traceback" in done.stderr
+
+
 def test_a_program_that_is_interrupted_dies_of_the_signal(elsewhere: Path) -> None:
     (elsewhere / "waits.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
     assert run("run", "waits.py").returncode == python("waits.py").returncode == -2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 import os
 import subprocess
 import sys
@@ -99,3 +100,25 @@ def test_a_process_gives_its_descriptors_back() -> None:
         child.join()
         child.close()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize("way", ["plain", "dotted"])
+def test_a_module_may_configure_and_register_although_children_import_it_too(way: str) -> None:
+    program = Path(report_program.__file__).with_name("module_level.py")
+    name = program.name if way == "plain" else f"./{program.name}"
+    command = [sys.executable, name]
+    done = subprocess.run(
+        command, cwd=program.parent, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout == "MarkedConnection\n", done.stderr
+
+
+def test_a_process_that_was_closed_unjoined_has_been_announced(capfd: pytest.CaptureFixture[str]) -> None:
+    ctx = ipcframe.get_context("fork", backend="pipe", plugins=["trace"])
+    child = ctx.Process(target=int)
+    child.start()
+    multiprocessing.connection.wait([child.sentinel])
+    while child._popen.poll() is None:
+        pass
+    child.close()
+    assert "exited with 0" in capfd.readouterr().err
