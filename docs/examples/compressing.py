@@ -60,6 +60,11 @@ class CompressedConnection(Connection):
         opened = self._opened
         return opened is not None and opened[1] is message and self._inner._take(opened[0])
 
+    def _give_back(self, message: Buffer) -> None:
+        opened = self._opened
+        same = opened is not None and opened[1] is message
+        self._inner._give_back(opened[0] if opened is not None and same else zlib.compress(message))
+
     def _poll(self, deadline: Deadline) -> bool:
         return self._inner._poll(deadline)
 

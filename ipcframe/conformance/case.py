@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import random
 import shlex
 import signal
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 
@@ -23,11 +24,16 @@ from .promises import PAGE, PROMISES
 from .report import Tally
 from .watchdog import Watchdog
 
-__all__ = ["Case", "Children", "Pair", "budget"]
+__all__ = ["Case", "Children", "Pair", "budget", "campaign"]
 
 Pair = tuple[Connection, Connection]
 BUDGETS = ("IPCFRAME_INTERRUPTS", "IPCFRAME_KILLS")
-"""The variables that say how often a case repeats something random; the watchdog is patient then."""
+"""The variables that say how often a case repeats something random."""
+CAMPAIGN = "IPCFRAME_CAMPAIGN"
+"""The variable that lets the cases of the campaign run, when it is 1."""
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_LONGER = 60
+"""How much longer the watchdog waits in a campaign, or when a budget is given."""
 _watchdog = Watchdog()
 
 
@@ -35,6 +41,31 @@ def budget(variable: str, quick: int) -> int:
     """How often a case repeats something random: the value of one of `BUDGETS`, or the quick one."""
     assert variable in BUDGETS
     return int(os.environ.get(variable, quick))
+
+
+def campaign(needs: str) -> Callable[[_Function], _Function]:
+    """Leave a case to the campaign, for what it needs; it runs if IPCFRAME_CAMPAIGN=1 is set.
+
+    No mark of pytest, which every project that uses the kit would have to register. It stands above the
+    case's promise: what is left out is neither proven nor a case that cannot run.
+    """
+
+    def left(function: _Function) -> _Function:
+        @functools.wraps(function)
+        def case(self: Case, *args: Any, **kwargs: Any) -> None:
+            if not _in_campaign():
+                self._tally.left[needs] += 1
+                pytest.skip(f"a campaign case: set {CAMPAIGN}=1")
+            function(self, *args, **kwargs)
+
+        assert hasattr(function, "__wrapped__"), "a case has a promise first"
+        return case  # type: ignore[return-value]
+
+    return left
+
+
+def _in_campaign() -> bool:
+    return os.environ.get(CAMPAIGN) == "1"
 
 
 class Children:
@@ -103,7 +134,7 @@ class Case:
     start_method: ClassVar[str | None] = None
     """The one start method; None for every installed one that can run here."""
     seconds: ClassVar[float] = 60.0
-    """How long a case may take before the watchdog ends it."""
+    """How long a case may take before the watchdog ends it; sixty times as long in a campaign."""
     may_be_not_runnable: ClassVar[frozenset[str] | None] = None
     """The names of cases that may skip; another one that does fails. None allows all."""
 
@@ -131,9 +162,9 @@ class Case:
         self._request = request
         self.seed = int(os.environ.get("IPCFRAME_SEED") or random.SystemRandom().randrange(2**32))
         self.random = random.Random(self.seed)
-        campaign = request.node.get_closest_marker("campaign") or any(one in os.environ for one in BUDGETS)
+        longer = _in_campaign() or any(variable in os.environ for variable in BUDGETS)
         self._children: Children | None = None
-        _watchdog.watch(self.seconds * (60 if campaign else 1), self._pids)
+        _watchdog.watch(self.seconds * (_LONGER if longer else 1), self._pids)
         try:
             yield
         finally:
@@ -228,15 +259,20 @@ class Case:
     def _verdict(self, promised: str) -> str:
         callspec = getattr(self._request.node, "callspec", None)
         method = callspec.params.get("method") if callspec else None
-        marks = [f"-m {mark}" for mark in ("ci", "campaign") if self._request.node.get_closest_marker(mark)]
-        again = ["python -m pytest", *marks, shlex.quote(self._request.node.nodeid)]
+        given = [f"{one}={os.environ[one]}" for one in (CAMPAIGN, *BUDGETS) if one in os.environ]
+        again = [
+            f"IPCFRAME_SEED={self.seed}",
+            *given,
+            "pytest",
+            shlex.quote(self._request.node.nodeid),
+        ]
         started = method or self.start_method or "any"
         return (
             f"promise: {PROMISES[promised]}\n"
             f"page: {PAGE}#{promised.replace('.', '-')}\n"
             f"backend: {self.backend or 'the default'}; start method: {started}; "
             f"seed: {self.seed}\n"
-            f"again: IPCFRAME_SEED={self.seed} {' '.join(again)}"
+            f"again: {' '.join(again)}"
         )
 
     def _pids(self) -> list[int]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import defaultdict
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from ipcframe.errors import ClosedError, MessageTooLarge, TimedOut, UnsupportedO
 
 from . import targets
 from .case import Case, Children, Pair, budget
-from .conditions import LATENESS_BOUND, PATIENCE, Worker, arrived, clog, stopwatch
+from .conditions import LATENESS_BOUND, PATIENCE, Worker, always_faster, arrived, clog, stopwatch
 from .connection_waits import CLOSE_BOUND
 from .promises import promise
 
@@ -96,6 +97,35 @@ class Channels(Case):
             assert timeout - 0.001 <= elapsed() < max(timeout, 0) + LATENESS_BOUND
         got = _drain(channel)
         assert [int.from_bytes(packet[:8], "little") for packet in got] == sent, "what timed out is not in"
+
+    @promise("channel.timeouts")
+    @pytest.mark.parametrize("how", ["receive", "send"])
+    def test_competitors_that_are_always_faster_do_not_prolong_the_timeout(
+        self, channel: Channel, how: str
+    ) -> None:
+        packet = b"x" * 8
+
+        def take() -> None:
+            with contextlib.suppress(TimedOut):
+                channel.receive(timeout=0)
+
+        def fill() -> None:
+            with contextlib.suppress(TimedOut):
+                while True:
+                    channel.send(packet, timeout=0)
+
+        operation: Callable[[], object]
+        if how == "receive":
+            operation = partial(channel.receive, timeout=0.05)
+            competitors = always_faster(partial(channel.send, packet), take, 0.05 + LATENESS_BOUND)
+        else:
+            clog(channel, (64, 8))
+            operation = partial(channel.send, packet, timeout=0.05)
+            competitors = always_faster(take, fill, 0.05 + LATENESS_BOUND)
+        with stopwatch() as elapsed:
+            with competitors, pytest.raises(TimedOut):
+                operation()
+            assert elapsed() < 0.05 + LATENESS_BOUND
 
     @promise("channel.timeouts")
     def test_a_timeout_that_is_no_number_is_refused(self, channel: Channel) -> None:

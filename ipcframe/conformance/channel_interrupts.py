@@ -58,7 +58,7 @@ class ChannelInterrupts(Case):
         returned: list[bytes] = []
         number = 0
         with Striker(self.random).armed() as striker:
-            while striker.struck < goal and receiving.is_alive():
+            while (striker.struck < goal or not returned) and receiving.is_alive():
                 packet = targets.pattern(number, 64)
                 if not striker.strike(partial(channel.send, packet)):
                     returned.append(packet)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from ..abc import Channel, Connection
@@ -18,6 +20,7 @@ __all__ = [
     "LATENESS_BOUND",
     "PATIENCE",
     "Worker",
+    "always_faster",
     "arrived",
     "asleep",
     "clog",
@@ -31,6 +34,8 @@ PATIENCE = 20.0
 """How long anything is waited for whose time is not what the case is about."""
 DEATH_BOUND = 1.0
 """Ten times the promised 0.1 s within which a death is noticed."""
+_LOOKS = ("poll", "select", "control")
+"""How the functions are called that look at descriptors: those of poll and epoll, select, and kqueue."""
 LATENESS_BOUND = 0.5
 """Ten times the promised 50 ms by which a timeout may be late."""
 
@@ -147,6 +152,32 @@ def stopwatch() -> Iterator[Callable[[], float]]:
     """Gives a function that tells the seconds since the beginning."""
     begin = time.monotonic()
     yield lambda: time.monotonic() - begin
+
+
+@contextlib.contextmanager
+def always_faster(
+    allure: Callable[[], object], snatch: Callable[[], object], within: float
+) -> Iterator[None]:
+    """Competitors that win every race against this thread, for so many seconds.
+
+    Whenever it looks whether it may go on, it may (`allure`); when it then tries, it may not (`snatch`).
+    Threads would win now and then only. A wait that is not written in Python is not disturbed.
+    """
+    until = time.monotonic() + within
+
+    def compete(frame: FrameType, event: str, function: Any) -> None:
+        if time.monotonic() < until and getattr(function, "__name__", "") in _LOOKS:
+            if event == "c_call":
+                allure()
+            elif event == "c_return":
+                snatch()
+
+    before = sys.getprofile()
+    sys.setprofile(compete)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
 
 
 def open_descriptors() -> set[str]:

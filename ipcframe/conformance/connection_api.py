@@ -15,9 +15,16 @@ import pytest
 import ipcframe
 from ipcframe.abc import Connection
 from ipcframe.connection import wait
-from ipcframe.errors import BackendUnavailable, ClosedError, MessageTooLarge, UnsupportedOperation
+from ipcframe.deadline import deadline_after
+from ipcframe.errors import (
+    BackendUnavailable,
+    BrokenConnection,
+    ClosedError,
+    MessageTooLarge,
+    UnsupportedOperation,
+)
 
-from .case import Case, Pair
+from .case import Case, Pair, campaign
 from .conditions import PATIENCE, Worker, same_bytes
 from .promises import promise
 
@@ -107,13 +114,13 @@ class ConnectionApi(Case):
         for sender in senders:
             sender.result()
 
+    @campaign("64 MiB in one message")
     @promise("connection.whole")
-    @pytest.mark.ci
     def test_a_message_of_64_mib_arrives_whole(self, one_way: Pair) -> None:
         self._exchange_large(one_way, 64 * MIB)
 
+    @campaign("more than 2 GiB in one message")
     @promise("connection.whole")
-    @pytest.mark.campaign
     def test_a_message_beyond_2_gib_arrives_whole(self, one_way: Pair) -> None:
         self._exchange_large(one_way, 2**31 + 4096)
 
@@ -152,6 +159,24 @@ class ConnectionApi(Case):
         assert isinstance(refused.value, OSError), "multiprocessing raises OSError here"
         with pytest.raises(OSError, match="refused"):
             receiver.recv_bytes(timeout=PATIENCE)
+
+    @promise("connection.maxlength")
+    @pytest.mark.parametrize("size", [11, 50_000, 2 * MIB])
+    def test_a_longer_message_that_was_received_already_is_refused_too(
+        self, one_way: Pair, size: int
+    ) -> None:
+        receiver, sender = one_way
+        message = b"x" * size
+        sending = Worker(lambda: sender.send_bytes(message))
+        # As after a receive that was interrupted when the message was here: it stays until it is taken.
+        assert len(receiver._peek(deadline_after(PATIENCE), None) or b"") == size
+        sending.result()
+        with pytest.raises(MessageTooLarge):
+            receiver.recv_bytes(10, timeout=PATIENCE)
+        sender.send("never received")
+        for _ in range(2):
+            with pytest.raises(BrokenConnection, match="refused"):
+                receiver.recv(timeout=PATIENCE)
 
     @promise("connection.poll")
     def test_poll_tells_what_recv_would_find_and_takes_nothing(self, pair: Pair) -> None:

@@ -11,7 +11,9 @@ from types import FrameType
 
 __all__ = ["Interrupt", "Striker"]
 
-_LEAST = 2e-6
+_LEAST, _MOST = 2e-6, 0.05
+_UNDER_WAY = 0.02
+"""How long a signal may be on its way to another thread, which must not find the handler gone."""
 
 
 class Interrupt(BaseException):
@@ -23,11 +25,15 @@ class Striker:
 
     The operation stores its result itself, as in ``got.append(end.recv())``: between the return of a
     method written in Python and the append no handler runs, so that the result is stored or not taken.
+
+    A signal may take effect after its timer was turned off: when another thread was chosen to receive it.
+    The handler therefore raises only while the striker says so.
     """
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
         self._usual = 20e-6
+        self._raising = False
         self.struck = 0
 
     @contextmanager
@@ -35,13 +41,16 @@ class Striker:
         """Install the handler for the time of the block."""
 
         def handler(number: int, frame: FrameType | None) -> None:
-            raise Interrupt
+            if self._raising:
+                self._raising = False  # once: what follows is not to be struck
+                raise Interrupt
 
         before = signal.signal(signal.SIGALRM, handler)
         try:
             yield self
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
+            time.sleep(_UNDER_WAY)
             signal.signal(signal.SIGALRM, before)
 
     def strike(self, operation: Callable[[], object]) -> bool:
@@ -49,11 +58,15 @@ class Striker:
         delay = _LEAST + self._chance.random() * self._usual * 1.5
         begin = time.perf_counter()
         try:
+            self._raising = True
             signal.setitimer(signal.ITIMER_REAL, delay)
             operation()
+            self._raising = False  # a plain store, after which the handler raises no more
             signal.setitimer(signal.ITIMER_REAL, 0)
         except Interrupt:
+            signal.setitimer(signal.ITIMER_REAL, 0)
             self.struck += 1
+            self._usual = min(self._usual * 1.03, _MOST)  # a long operation must return now and then
             return True
         else:
             self._usual += (min(time.perf_counter() - begin, 0.001) - self._usual) / 16

@@ -1,5 +1,7 @@
 """The suite of each saboteur; run by test_saboteurs.py in a process of its own, for nobody should pass."""
 
+from __future__ import annotations
+
 import saboteurs
 
 from ipcframe.conformance import BackendSuite, targets

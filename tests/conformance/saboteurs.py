@@ -1,20 +1,27 @@
 """Backends that are broken on purpose, and for each the case of the kit that must find it out."""
 
+from __future__ import annotations
+
 import fcntl
 import os
 import select
 import struct
 import termios
 import time
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import ipcframe
-from ipcframe.abc import Backend
+from ipcframe.abc import Backend, Buffer, Channel, Connection
 from ipcframe.capabilities import Capabilities
+from ipcframe.deadline import Deadline
 from ipcframe.errors import EndOfStream, PeerGone
 from ipcframe.hookspecs import hookimpl
+from ipcframe.settings import Sourced
 from ipcframe.toolkit.framing import HEADER
 from ipcframe.toolkit.packets import PacketChannel
 from ipcframe.toolkit.stream import StreamConnection
+from ipcframe.toolkit.waiting import Patience
 
 PACKET = 4096
 
@@ -28,25 +35,25 @@ class Saboteur(Backend):
 
     name = "honest"
     capabilities = Capabilities(channel=True, fileno=True, packet_size=PACKET)
-    connection = Honest
-    packets = PacketChannel
-    rejected_by = ""
+    connection: ClassVar[type[Honest]] = Honest
+    packets: ClassVar[type[PacketChannel]] = PacketChannel
+    rejected_by: ClassVar[str] = ""
 
     @classmethod
     @hookimpl
-    def ipcframe_backend(cls, name, settings):
+    def ipcframe_backend(cls, name: str, settings: Mapping[str, Sourced]) -> Backend | None:
         return cls(settings) if name == cls.name else None
 
-    def connection_pair(self, duplex):
+    def connection_pair(self, duplex: bool) -> tuple[Connection, Connection]:
         (a, b), (c, d) = os.pipe(), os.pipe() if duplex else (None, None)
         return self.connection(a, d), self.connection(c, b)
 
-    def channel(self):
+    def channel(self) -> Channel:
         return self.packets(*os.pipe2(os.O_DIRECT | os.O_CLOEXEC), packet_size=PACKET)
 
 
 class TearingConnection(Honest):
-    def _send(self, parts, deadline):
+    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool:
         whole = b"".join(parts)
         if len(whole) < 2**20:
             return super()._send(parts, deadline)
@@ -63,7 +70,7 @@ class Tears(Saboteur):
 
 
 class ForgetfulConnection(Honest):
-    def _peek(self, deadline, limit):
+    def _peek(self, deadline: Deadline, limit: int | None) -> Buffer | None:
         message = super()._peek(deadline, limit)
         poller = select.poll()
         poller.register(self._intake.fd, select.POLLIN)
@@ -82,7 +89,7 @@ class DropsLast(Saboteur):
 
 
 class IndifferentConnection(Honest):
-    def _peek(self, deadline, limit):
+    def _peek(self, deadline: Deadline, limit: int | None) -> Buffer | None:
         try:
             return super()._peek(deadline, limit)
         except EndOfStream:
@@ -99,7 +106,7 @@ class SwallowsTheEnd(Saboteur):
 
 
 class DeafConnection(Honest):
-    def _send(self, parts, deadline):
+    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool:
         try:
             return super()._send(parts, deadline)
         except PeerGone:
@@ -115,7 +122,7 @@ class SwallowsPeerGone(Saboteur):
 
 
 class SlowConnection(Honest):
-    def _peek(self, deadline, limit):
+    def _peek(self, deadline: Deadline, limit: int | None) -> Buffer | None:
         if deadline.expired:
             select.select([self._intake.fd], [], [], 0.8)
         return super()._peek(deadline, limit)
@@ -130,7 +137,7 @@ class IgnoresZero(Saboteur):
 
 
 class LeakingConnection(Honest):
-    def _send(self, parts, deadline):
+    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool:
         os.dup(self._outlet.fd)
         return super()._send(parts, deadline)
 
@@ -146,7 +153,7 @@ class Leaks(Saboteur):
 class RepeatingConnection(Honest):
     count = 0
 
-    def _send(self, parts, deadline):
+    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool:
         self.count += 1
         return super()._send(parts, deadline) and (self.count % 5 != 0 or super()._send(parts, deadline))
 
@@ -161,9 +168,9 @@ class Doubles(Saboteur):
 
 class ReorderingConnection(Honest):
     count = 0
-    held = None
+    held: list[bytes] | None = None
 
-    def _send(self, parts, deadline):
+    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool:
         self.count += 1
         if self.count % 3 == 0:
             self.held = [bytes(part) for part in parts]
@@ -182,10 +189,10 @@ class Reorders(Saboteur):
 
 
 class ImmortalConnection(Honest):
-    def _check_open(self):
+    def _check_open(self) -> None:
         pass
 
-    def _close(self):
+    def _close(self) -> None:
         pass
 
 
@@ -200,10 +207,10 @@ class UsableAfterClose(Saboteur):
 class CarelessConnection(Honest):
     """Reads through variables, as everybody would write it first."""
 
-    held = None
+    held: bytes | None = None
     torn = False
 
-    def _peek(self, deadline, limit):
+    def _peek(self, deadline: Deadline, limit: int | None) -> Buffer | None:
         if self.held is None:
             header = self._read(HEADER.size, deadline)
             if header is None:
@@ -212,7 +219,7 @@ class CarelessConnection(Honest):
             self.held = self._read(size, deadline) or b""
         return self.held
 
-    def _read(self, size, deadline):
+    def _read(self, size: int, deadline: Deadline) -> bytes | None:
         got = b""
         while len(got) < size:
             if not select.select([self._intake.fd], [], [], min(deadline.remaining(), 30))[0]:
@@ -225,7 +232,7 @@ class CarelessConnection(Honest):
             got += part
         return got
 
-    def _take(self, message):
+    def _take(self, message: Buffer) -> bool:
         taken = self.held is message
         self.held = None
         return taken
@@ -254,7 +261,7 @@ class DeliversHalf(Saboteur):
 class GenerousChannel(PacketChannel):
     count = 0
 
-    def _receive(self, deadline):
+    def _receive(self, deadline: Deadline) -> bytes | None:
         packet = super()._receive(deadline)
         self.count += 1
         if packet and self.count % 10 == 0:
@@ -271,7 +278,7 @@ class HandsOutTwice(Saboteur):
 
 
 class CarelessChannel(PacketChannel):
-    def _receive(self, deadline):
+    def _receive(self, deadline: Deadline) -> bytes | None:
         while select.select([self._read_fd], [], [], min(deadline.remaining(), 30))[0]:
             try:
                 packet = os.read(self._read_fd, PACKET)
@@ -287,6 +294,21 @@ class LosesInterruptedPackets(Saboteur):
     name = "loses-interrupted-packets"
     packets = CarelessChannel
     rejected_by = "test_an_interrupted_receive_loses_no_packet[64]"
+
+
+class HopefulChannel(PacketChannel):
+    def _wait(self, patience: Patience, fd: int, event: int, deadline: Deadline) -> bool:
+        again = patience.wait(((fd, event),), deadline) or not deadline.expired
+        self._check_open()
+        return again
+
+
+class WaitsForTheLucky(Saboteur):
+    """Looks at the clock only when nothing is to be had: who always comes too late waits for ever."""
+
+    name = "waits-for-the-lucky"
+    packets = HopefulChannel
+    rejected_by = "test_competitors_that_are_always_faster_do_not_prolong_the_timeout[receive]"
 
 
 class DeclaresTooMuch(Saboteur):
@@ -306,7 +328,7 @@ class DeclaresTooLittle(Saboteur):
 
 
 class SleepingConnection(Honest):
-    def _poll(self, deadline):
+    def _poll(self, deadline: Deadline) -> bool:
         while True:
             time.sleep(60)
 
@@ -319,12 +341,12 @@ class Hangs(Saboteur):
     rejected_by = "test_poll_keeps_its_timeout"
 
 
-def saboteurs():
+def saboteurs() -> list[type[Saboteur]]:
     found = Saboteur.__subclasses__()
     assert all(one.rejected_by for one in found)
     return found
 
 
-def register():
+def register() -> None:
     for one in saboteurs():
         ipcframe.register(one, name=one.name)

@@ -1,5 +1,7 @@
 """The kit itself is judged: each backend that is broken on purpose is rejected by the case that is named."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys
@@ -11,36 +13,44 @@ import saboteurs
 
 HERE = Path(__file__).parent
 CONTROL = "test_the_ends_of_a_duplex_pair_do_both"
+Outcomes = dict[tuple[str, str], str]
+"""What a case of a class said when it failed; nothing if it passed."""
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory):
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     """What became of each named case: for its saboteur, and for the true backend."""
-    cases = []
+    wanted = []
     for one in saboteurs.saboteurs():
-        for case in (one.rejected_by, CONTROL):
-            cases.append(f"{HERE / 'saboteur_suites.py'}::Test{one.__name__}::{case}")
-        cases.append(f"{HERE / 'test_pipe.py'}::TestPipe::{one.rejected_by}")
-    cases.append(f"{HERE / 'saboteur_suites.py'}::TestWatchdog")
+        for name in (one.rejected_by, CONTROL):
+            wanted.append(f"{HERE / 'saboteur_suites.py'}::Test{one.__name__}::{name}")
+        wanted.append(f"{HERE / 'test_pipe.py'}::TestPipe::{one.rejected_by}")
+    wanted.append(f"{HERE / 'saboteur_suites.py'}::TestWatchdog")
     report = tmp_path_factory.mktemp("saboteurs") / "report.xml"
-    options = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "junit_logging=all"]
+    # -P: else the checkout would come before what is installed.
+    options = ["-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "junit_logging=all"]
     command = [sys.executable, *options, "-m", "", f"--junitxml={report}"]
-    environment = {**os.environ, "PYTEST_ADDOPTS": ""}
+    # Not the variables of a campaign: the watchdog is to be quick.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("IPCFRAME_")}
+    environment["PYTEST_ADDOPTS"] = ""
     run = subprocess.run(
-        [*command, *cases], capture_output=True, text=True, check=False, timeout=300, env=environment
+        [*command, *wanted], capture_output=True, text=True, check=False, timeout=300, env=environment
     )
     assert report.exists(), run.stdout + run.stderr
     found = {}
     for case in ElementTree.parse(report).iter("testcase"):
-        failures = [child.text for child in case if child.tag in ("failure", "error", "skipped")]
+        failures = [child.text or "" for child in case if child.tag in ("failure", "error", "skipped")]
         if failures:
-            failures += [child.text for child in case if child.tag == "system-err"]
-        found[case.get("classname").rpartition(".")[2], case.get("name")] = "\n".join(failures)
+            failures += [child.text or "" for child in case if child.tag == "system-err"]
+        suite = case.get("classname", "").rpartition(".")[2]
+        found[suite, case.get("name", "")] = "\n".join(failures)
     return found
 
 
 @pytest.mark.parametrize("saboteur", saboteurs.saboteurs(), ids=lambda one: one.name)
-def test_a_saboteur_is_rejected_by_its_case_and_the_true_backend_is_not(saboteur, outcomes):
+def test_a_saboteur_is_rejected_by_its_case_and_the_true_backend_is_not(
+    saboteur: type[saboteurs.Saboteur], outcomes: Outcomes
+) -> None:
     verdict = outcomes[f"Test{saboteur.__name__}", saboteur.rejected_by]
     assert "promise: " in verdict, "it was not rejected"
     assert f"backend: {saboteur.name};" in verdict
@@ -50,7 +60,7 @@ def test_a_saboteur_is_rejected_by_its_case_and_the_true_backend_is_not(saboteur
     assert outcomes["TestPipe", saboteur.rejected_by] == ""
 
 
-def test_the_watchdog_prints_the_stacks_of_children_too(outcomes):
+def test_the_watchdog_prints_the_stacks_of_children_too(outcomes: Outcomes) -> None:
     verdict = outcomes["TestWatchdog", "test_a_case_that_waits_for_a_child_that_waits[fork]"]
     assert "the watchdog: the case did not end within 1.0 s" in verdict
     assert "in wait_for_ever" in verdict
