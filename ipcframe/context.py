@@ -212,6 +212,14 @@ def restore(*spec: Any) -> Context:
     return _contexts[whole.key]
 
 
+def __getattr__(name: str) -> type[Context]:
+    """The class of a context, by which it is pickled; it exists in every process that asks."""
+    label = name.removesuffix("Context")
+    if label in ("", name) or not label.isidentifier():
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _context_class(label)
+
+
 def _context_class(label: str) -> type[Context]:
     if label not in _classes:
         name = f"{label}Context"

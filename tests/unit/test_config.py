@@ -150,6 +150,11 @@ def test_a_context_pickles_to_itself() -> None:
     assert pickle.loads(pickle.dumps(ctx)) is ctx
 
 
+def test_the_class_of_a_context_pickles_by_its_name() -> None:
+    cls = type(ipcframe.get_context("spawn", backend="pipe"))
+    assert pickle.loads(pickle.dumps(cls)) is cls
+
+
 def test_a_context_has_the_names_that_programs_look_at() -> None:
     import multiprocessing.context
 
