@@ -90,7 +90,7 @@ def configure(
     `ConfigError` and names the first. `file` is the one configuration file to read, unless
     ``IPCFRAME_CONFIG`` names another.
     """
-    global _configured_by, _configured_file  # noqa: PLW0603 - the application's one configuration
+    global _configured_by, _configured_file
     caller = sys._getframe(1)
     # A started child has another name for the same file.
     module, line = (

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 from multiprocessing import BufferTooShort as _BufferTooShort
 from multiprocessing import TimeoutError as _TimeoutError
+from queue import Full as _Full
 from typing import ClassVar
 
 __all__ = [
@@ -28,10 +29,12 @@ __all__ = [
     "IpcframeError",
     "IpcframeWarning",
     "MessageTooLarge",
+    "OwnerDiedWarning",
     "PeerGone",
     "PluginBroken",
     "PluginNotFound",
     "PluginUnavailable",
+    "QueueLimitReached",
     "RemoteError",
     "StartMethodBroken",
     "StartMethodNotFound",
@@ -69,6 +72,10 @@ class IpcframeWarning(UserWarning):
 
 class FallbackWarning(IpcframeWarning):
     """Something asked for cannot run here, and another was taken, as the configuration allows."""
+
+
+class OwnerDiedWarning(IpcframeWarning):
+    """A lock came from a process that died holding it; what it guards may be half changed."""
 
 
 # --- the state of an endpoint ---------------------------------------------------------------------
@@ -117,6 +124,12 @@ class BufferTooShort(IpcframeError, _BufferTooShort):
         super().__init__(f"a message of {len(message)} bytes does not fit the {offered} bytes offered for it")
         self.remedy = "the message is args[0] of this error; offer a larger buffer next time"
         self.args = (message,)  # as multiprocessing's, and nothing more
+
+
+class QueueLimitReached(IpcframeError, _Full):
+    """A queue without a maxsize holds as many bytes as it may; the object was not put."""
+
+    code = "queue-limit"
 
 
 class TimedOut(IpcframeError, _TimeoutError, TimeoutError):

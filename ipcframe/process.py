@@ -16,6 +16,7 @@ from functools import partial
 from multiprocessing import spawn
 
 from . import _boot
+from .toolkit.memory import anonymous_file
 
 TYPE_CHECKING = False  # every child imports this module, and typing, tempfile or traceback seldom
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ class _Report:
     _fd: int | None = None
 
     def __init__(self, fd: int | None = None) -> None:
-        self._fd = _anonymous_file() if fd is None else fd
+        self._fd = anonymous_file("ipcframe-report") if fd is None else fd
         self._record = b""
         self._loaded: BaseException | None = None
 
@@ -307,12 +308,3 @@ def _load(record: bytes) -> BaseException:
         error = RemoteError(f"the process was ended by an exception that cannot be carried over: {summary}")
     error.__cause__ = cause
     return error
-
-
-def _anonymous_file() -> int:
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("ipcframe-report", os.MFD_CLOEXEC)
-    import tempfile
-
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 _DUPLEX_CAPACITY = 256 * 1024  # as much as a socket pair of the standard library's Pipe takes
-_CHANNEL_CAPACITY = 1024 * 1024  # 256 packets: each occupies a page
+_CHANNEL_PACKETS = 256  # each occupies a page
 PIPE_PACKET = 4096
 """Largest packet of a pipe in packet mode, in bytes: one page (pipe(7), O_DIRECT)."""
 
@@ -73,8 +73,8 @@ def open_channel() -> PipeChannel:
         )
     with _unowned() as fds:
         fds.extend(os.pipe2(os.O_DIRECT | os.O_CLOEXEC))
-        _enlarge(fds[0], _CHANNEL_CAPACITY)
-        return PipeChannel(fds.pop(0), fds.pop(0), packet_size=PIPE_PACKET)
+        _enlarge(fds[0], _CHANNEL_PACKETS * PIPE_PACKET)
+        return PipeChannel(fds.pop(0), fds.pop(0), packet_size=PIPE_PACKET, capacity=_CHANNEL_PACKETS)
 
 
 def _enlarge(fd: int, capacity: int) -> None:

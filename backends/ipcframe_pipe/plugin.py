@@ -23,6 +23,9 @@ class PipeBackend(Backend):
     )
     settings = (
         Setting("message_limit", Size, None, "largest message in bytes; by default the machine's memory"),
+        Setting(
+            "queue_limit", Size, None, "bytes that a queue holds; by default half of the memory that is left"
+        ),
     )
 
     def connection_pair(self, duplex: bool) -> tuple[Connection, Connection]:

@@ -13,6 +13,7 @@ from .backend import Backend, Notify, silent
 from .channel import Channel
 from .connection import Buffer, Connection, Listener, Serializer
 from .endpoint import Endpoint
+from .ground import Called, Counter, Line, OwnedLock, Taking, Turn
 from .queue import JoinableQueue, Queue
 from .start import Launched, ProcessHandle, StartMethod
 from .sync import Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore, SyncPrimitive
@@ -22,16 +23,20 @@ __all__ = [
     "Barrier",
     "BoundedSemaphore",
     "Buffer",
+    "Called",
     "Channel",
     "Condition",
     "Connection",
+    "Counter",
     "Endpoint",
     "Event",
     "JoinableQueue",
     "Launched",
+    "Line",
     "Listener",
     "Lock",
     "Notify",
+    "OwnedLock",
     "ProcessHandle",
     "Queue",
     "RLock",
@@ -39,5 +44,7 @@ __all__ = [
     "Serializer",
     "StartMethod",
     "SyncPrimitive",
+    "Taking",
+    "Turn",
     "silent",
 ]

@@ -12,6 +12,7 @@ from ..errors import UnsupportedOperation
 from ..settings import Setting, Sourced, validated
 from .channel import Channel
 from .connection import Connection, Listener
+from .ground import Counter, Line, OwnedLock
 
 __all__ = ["Backend", "Notify", "silent"]
 
@@ -82,6 +83,27 @@ class Backend(ABC):
         Peer death: there is no peer yet.
         After fork: works in the child.
         """
+
+    def native(self, kind: str, *args: Any) -> Any:
+        """Make an object of this backend's own, where it has a better one than the toolkit derives, or None.
+
+        `kind` and `args` are: "queue", "joinable_queue" (maxsize); "simple_queue" (); "lock", "rlock",
+        "event" (); "semaphore", "bounded_semaphore" (value, and for the second: owned); "condition" (a lock
+        or None); "barrier" (parties, action, timeout). It keeps the contract of its kind.
+        """
+        return None
+
+    def owned_lock(self) -> OwnedLock | None:
+        """Make a lock for primitives to stand on; None for the toolkit's, which is for one host."""
+        return None
+
+    def counter(self, value: int, owned: bool) -> Counter | None:
+        """Make a counter for primitives to stand on; None for the toolkit's, which is for one host."""
+        return None
+
+    def line(self) -> Line | None:
+        """Make a line for primitives to stand on; None for the toolkit's, which is for one host."""
+        return None
 
     def listener(self, address: Any = None) -> Listener:
         """Make a listener; raises `UnsupportedOperation` where `Capabilities.rendezvous` is False."""

@@ -24,6 +24,16 @@ class Channel(Endpoint):
     def packet_size(self) -> int:
         """The largest packet, in bytes."""
 
+    @property
+    @abstractmethod
+    def capacity(self) -> int:
+        """How many packets it holds at once, at most; the number that it takes at times may be smaller."""
+
+    def backlog(self) -> int:
+        """The sizes of all packets that wait in the channel, added up; 0 if and only if none does."""
+        self._check_open()
+        return self._backlog()
+
     def send(self, packet: bytes, *, timeout: float | None = None) -> None:
         """Put a packet of 1 to `packet_size` bytes in; waits while the channel is full.
 
@@ -80,6 +90,19 @@ class Channel(Endpoint):
         """
 
     @abstractmethod
+    def _backlog(self) -> int:
+        """The sizes of all packets in the channel, added up: those sent and not yet taken by anybody.
+
+        Blocks: never.
+        Threads: any number at once.
+        Buffers: none.
+        Raises: `ClosedError`.
+        Interrupted: changes nothing.
+        Peer death: what a dead receiver had taken is not counted, what a dead sender had sent is.
+        After fork: the same in every process.
+        """
+
+    @abstractmethod
     def _fileno(self) -> int:
         """The descriptor to wait on.
 
@@ -91,3 +114,7 @@ class Channel(Endpoint):
         Peer death: makes no difference.
         After fork: each process has its own.
         """
+
+    def _holds_packet(self) -> bool:
+        """Whether an interrupted receive has left a packet here, where `fileno` does not show it."""
+        return False

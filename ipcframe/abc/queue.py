@@ -88,7 +88,7 @@ class Queue(Endpoint):
         Blocks: as long as that takes.
         Threads: any number at once.
         Buffers: none.
-        Raises: ValueError before `close`.
+        Raises: AssertionError before `close`, as `multiprocessing` does.
         Interrupted: may be called again.
         Peer death: makes no difference.
         After fork: concerns the calling process.

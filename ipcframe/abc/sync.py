@@ -96,6 +96,11 @@ class BoundedSemaphore(Semaphore):
 class Condition(_Acquirable):
     """A lock, and a place to wait for something that it guards."""
 
+    @property
+    @abstractmethod
+    def owner_died(self) -> bool:
+        """Whether the lock came to its present holder because the one before died with it."""
+
     @abstractmethod
     def wait(self, timeout: float | None = None) -> bool:
         """Release the lock, wait to be notified, take the lock again; False when the timeout passed.

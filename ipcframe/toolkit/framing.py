@@ -22,21 +22,15 @@ and then the message. Written as one gather write, a frame of at most PIPE_BUF b
 
 from __future__ import annotations
 
-import os
 import struct
 
-__all__ = ["HEADER", "LENGTH_MASK", "MAGIC", "SMALL", "frame_header", "physical_memory"]
+__all__ = ["HEADER", "LENGTH_MASK", "MAGIC", "SMALL", "frame_header"]
 
 HEADER = struct.Struct("<Q")
 MAGIC = 0x1FC7 << 48
 LENGTH_MASK = (1 << 48) - 1
 SMALL = 64 * 1024
 """A message of at most so many bytes is read and written as one bytes object."""
-
-
-def physical_memory() -> int:
-    """The machine's memory in bytes: no message can be larger."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def frame_header(size: int) -> bytes:

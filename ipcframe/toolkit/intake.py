@@ -13,12 +13,12 @@ from ..abc import Buffer
 from ..errors import BrokenConnection, EndOfStream, MessageTooLarge
 from .framing import HEADER, LENGTH_MASK, MAGIC, SMALL
 
-__all__ = ["Intake"]
+__all__ = ["Intake", "room"]
 
 _LARGE = 1024 * 1024
 
 
-def _room(size: int) -> memoryview:
+def room(size: int) -> memoryview:
     """Writable memory for a large message, which costs nothing until it is written to."""
     if size < _LARGE:
         return memoryview(bytearray(size))
@@ -241,7 +241,7 @@ class Intake:
             return _Step(message=b"")
         if size <= SMALL:
             return _Step(size=size)
-        return _Step(size=size, whole=_room(size))
+        return _Step(size=size, whole=room(size))
 
     def _after_part(self, got: tuple[bytes, ...], landed: bytes, size: int) -> _Step:
         if not landed:

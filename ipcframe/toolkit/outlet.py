@@ -10,7 +10,7 @@ from ..abc import Buffer
 from ..errors import MessageTooLarge
 from .framing import HEADER, MAGIC, SMALL, frame_header
 
-__all__ = ["Job", "Outlet"]
+__all__ = ["Job", "Outlet", "without"]
 
 _IOV_MAX = 1024
 
@@ -102,7 +102,7 @@ class Outlet:
                 self._settle(piece)
 
     def _settle(self, piece: _Piece) -> None:
-        rest = _without(piece.views, piece.landed[0])
+        rest = without(piece.views, piece.landed[0])
         following = _Piece(piece.job, rest, True) if rest else None
         if self.pending is piece:
             self.pending = following  # I2
@@ -135,7 +135,7 @@ class Outlet:
         self.pending = None
 
 
-def _without(views: Iterable[Buffer], count: int) -> list[Buffer]:
+def without(views: Iterable[Buffer], count: int) -> list[Buffer]:
     """The views without their first `count` bytes."""
     rest: list[Buffer] = []
     for view in views:

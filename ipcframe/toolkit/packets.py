@@ -7,14 +7,18 @@ by a ``for`` statement, which runs no signal handler between the pop and the ret
 
 from __future__ import annotations
 
+import fcntl
 import os
+import sys
+import termios
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..abc import Channel
-from ..deadline import Deadline
+from ..deadline import Deadline, deadline_after
 from ..errors import ClosedError
 from . import forks
 from .handoff import Passed, pass_fd, receive_fd
@@ -22,18 +26,26 @@ from .waiting import POLLIN, POLLOUT, Patience
 
 __all__ = ["PacketChannel"]
 
+_IN_PASSING = 0.5
+_NO_BYTES = bytes(4)  # an int, for the answer
+
 
 class PacketChannel(Channel):
     """A channel that receives from `read_fd` and sends to `write_fd`, and owns both.
 
-    One write of up to `packet_size` bytes must be all or nothing, and one read must give one packet.
+    One write of up to `packet_size` bytes must be all or nothing, and one read must give one packet. More
+    than `capacity` packets must never fit, and FIONREAD on `read_fd` must tell the bytes of all of them (as
+    it does on pipes and on SOCK_SEQPACKET sockets of Linux).
     """
 
-    def __init__(self, read_fd: int, write_fd: int, *, packet_size: int, name: str | None = None) -> None:
+    def __init__(
+        self, read_fd: int, write_fd: int, *, packet_size: int, capacity: int, name: str | None = None
+    ) -> None:
         self._read_fd = read_fd
         self._write_fd = write_fd
         self.name = name
         self._packet_size = packet_size
+        self._capacity = capacity
         for fd in (read_fd, write_fd):
             os.set_blocking(fd, False)
         self._restart()
@@ -56,6 +68,19 @@ class PacketChannel(Channel):
     def packet_size(self) -> int:
         """The largest packet, in bytes."""
         return self._packet_size
+
+    @property
+    def capacity(self) -> int:
+        """How many packets fit in at most."""
+        return self._capacity
+
+    def _backlog(self) -> int:
+        if self._generation is not forks.generation:
+            self._forked()
+        with self._lock:  # so that the descriptor is not another's by now
+            self._check_open()
+            answer = fcntl.ioctl(self._read_fd, termios.FIONREAD, _NO_BYTES)
+        return int.from_bytes(answer, sys.byteorder)
 
     def _describe(self) -> str:
         return f"fds {self._read_fd}, {self._write_fd}"
@@ -106,6 +131,9 @@ class PacketChannel(Channel):
         self._check_open()
         return True
 
+    def _holds_packet(self) -> bool:
+        return bool(self._taken[0]) and self._generation is forks.generation
+
     def _fileno(self) -> int:
         return self._read_fd
 
@@ -125,18 +153,28 @@ class PacketChannel(Channel):
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         self._check_open()
-        if self._taken[0] and self._generation is forks.generation:
+        until = deadline_after(_IN_PASSING)
+        while self._holds_packet() and not until.expired:
+            time.sleep(0.001)  # it may be another thread's, which is just taking it
+        if self._holds_packet():
             raise ClosedError(
                 f"{self!r} cannot be handed over: an interrupted receive holds a packet", "receive it first"
             )
         same = self._read_fd == self._write_fd
         passed = pass_fd(self._read_fd), None if same else pass_fd(self._write_fd)
-        return _rebuild, (type(self), *passed, self._packet_size, self.name)
+        return _rebuild, (type(self), *passed, self._packet_size, self._capacity, self.name)
 
 
 def _rebuild(
-    kind: type[PacketChannel], read: Passed, write: Passed | None, packet_size: int, name: str | None
+    kind: type[PacketChannel],
+    read: Passed,
+    write: Passed | None,
+    packet_size: int,
+    capacity: int,
+    name: str | None,
 ) -> PacketChannel:
     read_fd, write_fd = receive_fd(read), receive_fd(write)
     assert read_fd is not None
-    return kind(read_fd, read_fd if write_fd is None else write_fd, packet_size=packet_size, name=name)
+    if write_fd is None:
+        write_fd = read_fd
+    return kind(read_fd, write_fd, packet_size=packet_size, capacity=capacity, name=name)

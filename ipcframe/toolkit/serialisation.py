@@ -87,18 +87,20 @@ class PickleSerializer(Serializer):
         slot.tools = None
         if tools is None:
             tools = _new_tools(self._table)
+        dump, clear_memo, written, buffers = tools
         try:
-            tools.dump(obj)
+            dump(obj)
         except Exception as error:
             self._say_where(error, obj)
             raise
-        parts: list[Buffer] = list(tools.parts)
-        buffers = list(tools.buffers)
-        tools.parts.clear()
-        tools.buffers.clear()
-        tools.clear_memo()
+        parts: list[Buffer] = written[:]  # type: ignore[assignment]
+        written.clear()
+        clear_memo()
+        if buffers:
+            parts = _with_buffers(parts, buffers[:])
+            buffers.clear()
         slot.tools = tools
-        return _with_buffers(parts, buffers) if buffers else parts
+        return parts
 
     def loads(self, message: Buffer) -> Any:
         """Rebuild the object of one message; see `Serializer.loads`."""

@@ -16,9 +16,9 @@ from ..abc import Buffer, Connection, Notify, Serializer, silent
 from ..deadline import NOW, Deadline
 from ..errors import PeerGone, UnsupportedOperation
 from . import forks
-from .framing import physical_memory
 from .handoff import Passed, pass_fd, receive_fd
 from .intake import Intake
+from .memory import physical_memory
 from .outlet import Job, Outlet
 from .serialisation import PICKLE
 from .waiting import POLLIN, POLLOUT, Patience

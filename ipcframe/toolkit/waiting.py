@@ -13,16 +13,30 @@ the descriptor, which poll() does not report.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from select import POLLIN, POLLOUT, poll
+from time import monotonic
 
 from ..deadline import NOW, Deadline
 
-__all__ = ["POLLIN", "POLLOUT", "Patience"]
+__all__ = ["POLLIN", "POLLOUT", "Patience", "spins"]
 
 _LOOKS = 40
 """Enough to bridge the wake-up of a peer that was parked itself: some 50 microseconds."""
+_SPIN = 0.0002
+"""How long to spin, in seconds, at most: when others are to run, one yield may take a slice of theirs."""
 _RETRY_AFTER = 16
 _LOOK_AGAIN = 4.0
+
+
+def spins(most: int) -> Iterator[None]:
+    """Give way to others up to so often: for as long as a spin may take, which one long yield ends."""
+    until = monotonic() + _SPIN
+    for _ in range(most):
+        os.sched_yield()
+        yield
+        if monotonic() > until:
+            return
 
 
 class Patience:
@@ -66,12 +80,15 @@ class Patience:
             return False
         self.expects_to_wait = True
         looks = self._looks
+        until = monotonic() + _SPIN
         while looks:
             os.sched_yield()
             if look(0):
                 self._looks = min(self._looks + 8, _LOOKS)
                 return True
             looks -= 1
+            if monotonic() > until:
+                break
         self._missed()
         left = deadline.remaining()
         return left > 0.0 and (bool(look(min(left, _LOOK_AGAIN) * 1000)) or left > _LOOK_AGAIN)

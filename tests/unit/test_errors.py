@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import queue
 import re
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def test_no_section_is_left_of_a_code_that_is_gone() -> None:
         (errors.TimedOut, multiprocessing.TimeoutError),
         (errors.BufferTooShort, multiprocessing.BufferTooShort),
         (errors.MessageTooLarge, OSError),
+        (errors.QueueLimitReached, queue.Full),
         (errors.UnsupportedOperation, OSError),
         (errors.BackendNotFound, ValueError),
         (errors.StartMethodNotFound, ValueError),

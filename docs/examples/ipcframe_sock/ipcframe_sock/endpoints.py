@@ -12,6 +12,8 @@ __all__ = ["PACKET_SIZE", "SockChannel", "SockConnection", "open_channel", "open
 PACKET_SIZE = 64 * 1024
 """Largest packet of a channel, in bytes; several fit into `_CHANNEL_BUFFER`."""
 _CHANNEL_BUFFER = 1024 * 1024
+_CHANNEL_PACKETS = 4096
+"""More packets than fit: the kernel counts some 768 bytes for each, and twice the buffer in all."""
 
 
 class SockConnection(StreamConnection):
@@ -46,4 +48,6 @@ def open_channel() -> SockChannel:
     reading, writing = socketpair(AF_UNIX, SOCK_SEQPACKET)
     with reading, writing:
         writing.setsockopt(SOL_SOCKET, SO_SNDBUF, _CHANNEL_BUFFER)
-        return SockChannel(reading.detach(), writing.detach(), packet_size=PACKET_SIZE)
+        return SockChannel(
+            reading.detach(), writing.detach(), packet_size=PACKET_SIZE, capacity=_CHANNEL_PACKETS
+        )

@@ -1,0 +1,70 @@
+"""Anonymous memory that processes share, and how much of it there is.
+
+Nothing here has a name: a file goes when the last process that holds a descriptor of it has ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sys
+
+__all__ = ["anonymous_file", "available", "physical_memory"]
+
+
+def anonymous_file(name: str, size: int = 0) -> int:
+    """The descriptor of a new file in memory, closed on exec; `name` is for people who look into /proc.
+
+    With a size it is sparse, and sealed against growing and shrinking where the system has seals: nobody
+    can then take pages away from under a mapping of it. Raises OSError at the system's limits.
+    """
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    else:
+        import tempfile
+
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    if size:
+        try:
+            os.ftruncate(fd, size)
+            if sys.platform == "linux":
+                with contextlib.suppress(OSError):  # a temporary file has no seals
+                    seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+                    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+        except BaseException:
+            os.close(fd)
+            raise
+    return fd
+
+
+def physical_memory() -> int:
+    """The machine's memory in bytes: no message can be larger."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def available() -> int:
+    """The bytes that the machine, and this process's cgroup, have left.
+
+    From MemAvailable of /proc/meminfo (proc(5)) and memory.max, memory.current of cgroup v2
+    (the kernel's admin-guide/cgroup-v2); where there is neither, the machine's memory.
+    """
+    found = [physical_memory()]
+    found += [
+        int(line.split()[1]) * 1024 for line in _lines("/proc/meminfo") if line.startswith("MemAvailable")
+    ]
+    for group in [line[3:] for line in _lines("/proc/self/cgroup") if line.startswith("0::")]:
+        folder = f"/sys/fs/cgroup{group}"
+        most, used = _lines(f"{folder}/memory.max"), _lines(f"{folder}/memory.current")
+        if most and used and most[0] != "max":
+            found.append(max(int(most[0]) - int(used[0]), 0))
+    return min(found)
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="ascii") as file:  # noqa: PTH123 - pathlib costs a child 4 ms
+            return file.read().splitlines()
+    except OSError:
+        return []
