@@ -12,14 +12,41 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import _plugins
-from .abc import Backend, Channel, Connection
+from .abc import (
+    Backend,
+    Barrier,
+    BoundedSemaphore,
+    Channel,
+    Condition,
+    Connection,
+    Event,
+    JoinableQueue,
+    Lock,
+    Queue,
+    RLock,
+    Semaphore,
+)
 from .errors import BackendBroken
 from .settings import Sourced
+from .toolkit.virtual import derive
 
 if TYPE_CHECKING:
     import pluggy
 
-__all__ = ["Observers", "make_one_channel", "make_pair"]
+__all__ = ["Observers", "make_one", "make_one_channel", "make_pair"]
+
+_CONTRACTS: dict[str, type] = {
+    "queue": Queue,
+    "joinable_queue": JoinableQueue,
+    "simple_queue": Queue,
+    "lock": Lock,
+    "rlock": RLock,
+    "semaphore": Semaphore,
+    "bounded_semaphore": BoundedSemaphore,
+    "condition": Condition,
+    "event": Event,
+    "barrier": Barrier,
+}
 
 
 class Observers:
@@ -90,6 +117,16 @@ class Observers:
         self("object_created", kind="channel", obj=made)
         return made
 
+    def make(self, backend: Backend, kind: str, args: tuple[Any, ...], name: str | None) -> Any:
+        """A queue or primitive, through all wrappers."""
+        if not self.offers:
+            return make_one(backend, kind, args, name)
+        made = self.hook.ipcframe_make_object(backend=backend, kind=kind, args=args, name=name)
+        # A condition's method of that name is another one: its lock is told.
+        (made._lock if isinstance(made, Condition) and hasattr(made, "_lock") else made).notify = self
+        self("object_created", kind=kind, obj=made)
+        return made
+
     def choose_backend(self, candidates: Sequence[str], kind: str, name: str | None) -> str | None:
         """What the policies say, if any does."""
         if not self.offers:
@@ -118,6 +155,16 @@ def make_one_channel(backend: Backend, name: str | None) -> Channel:
     _check_made(backend, channel, Channel)
     channel.name = name
     return channel
+
+
+def make_one(backend: Backend, kind: str, args: tuple[Any, ...], name: str | None) -> Any:
+    """The backend's own queue or primitive, where it has one, or the one that the toolkit derives."""
+    made = backend.native(kind, *args)
+    if made is None:
+        made = derive(kind, *args, ctx=backend)
+    _check_made(backend, made, _CONTRACTS[kind])
+    made.name = name
+    return made
 
 
 def _check_made(backend: Backend, made: object, contract: type) -> None:

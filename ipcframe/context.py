@@ -11,11 +11,11 @@ import multiprocessing
 import multiprocessing.context
 import pickle
 import warnings
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import cached_property
 from typing import Any, NamedTuple, cast
 
-from . import _boot, _plugins, config
+from . import _boot, _plugins, abc, config
 from ._observers import Observers
 from .abc import Backend, Channel, Connection, StartMethod
 from .errors import FallbackWarning
@@ -95,6 +95,88 @@ class Context(multiprocessing.context.BaseContext):
     def Channel(self, *, name: str | None = None, backend: str | None = None) -> Channel:  # noqa: N802
         """A channel: packets from any process to any process, each taken whole by exactly one."""
         return self.notify.make_channel(self._choose("channel", name, backend), name)
+
+    def Queue(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
+        self, maxsize: int = 0, *, name: str | None = None, backend: str | None = None
+    ) -> abc.Queue:
+        """A queue of objects; with a positive `maxsize`, `put` waits while so many are in it."""
+        made: abc.Queue = self._make("queue", (maxsize,), name, backend)
+        return made
+
+    def JoinableQueue(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
+        self, maxsize: int = 0, *, name: str | None = None, backend: str | None = None
+    ) -> abc.JoinableQueue:
+        """A queue with `task_done` and `join`."""
+        made: abc.JoinableQueue = self._make("joinable_queue", (maxsize,), name, backend)
+        return made
+
+    def SimpleQueue(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
+        self, *, name: str | None = None, backend: str | None = None
+    ) -> abc.Queue:
+        """A queue without a bound."""
+        made: abc.Queue = self._make("simple_queue", (), name, backend)
+        return made
+
+    def Lock(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
+        self, *, name: str | None = None, backend: str | None = None
+    ) -> abc.Lock:
+        """A lock, which comes free when its holder is killed."""
+        made: abc.Lock = self._make("lock", (), name, backend)
+        return made
+
+    def RLock(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
+        self, *, name: str | None = None, backend: str | None = None
+    ) -> abc.RLock:
+        """A lock that its thread may acquire again."""
+        made: abc.RLock = self._make("rlock", (), name, backend)
+        return made
+
+    def Semaphore(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
+        self, value: int = 1, *, name: str | None = None, backend: str | None = None
+    ) -> abc.Semaphore:
+        """A number of permits, without owners."""
+        made: abc.Semaphore = self._make("semaphore", (value,), name, backend)
+        return made
+
+    def BoundedSemaphore(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
+        self, value: int = 1, *, owned: bool = False, name: str | None = None, backend: str | None = None
+    ) -> abc.BoundedSemaphore:
+        """A semaphore that takes no more back than it began with; `owned`, the dead give theirs back."""
+        made: abc.BoundedSemaphore = self._make("bounded_semaphore", (value, owned), name, backend)
+        return made
+
+    def Condition(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
+        self, lock: abc.Lock | abc.RLock | None = None, *, name: str | None = None, backend: str | None = None
+    ) -> abc.Condition:
+        """A lock with a place to wait for what it guards."""
+        made: abc.Condition = self._make("condition", (lock,), name, backend)
+        return made
+
+    def Event(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
+        self, *, name: str | None = None, backend: str | None = None
+    ) -> abc.Event:
+        """A flag to wait for."""
+        made: abc.Event = self._make("event", (), name, backend)
+        return made
+
+    def Barrier(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
+        self,
+        parties: int,
+        action: Callable[[], object] | None = None,
+        timeout: float | None = None,
+        *,
+        name: str | None = None,
+        backend: str | None = None,
+    ) -> abc.Barrier:
+        """A number of parties that wait for each other."""
+        made: abc.Barrier = self._make("barrier", (parties, action, timeout), name, backend)
+        return made
+
+    def _make(self, kind: str, args: tuple[Any, ...], name: str | None, backend: str | None) -> Any:
+        made = self.notify.make(self._choose(kind, name, backend), kind, args, name)
+        if isinstance(made, abc.Queue) and self.notify.reducers:
+            cast(Any, made)._serializer = PickleSerializer(self.notify.reducers)
+        return made
 
     def get_context(self, method: str | None = None) -> Context:  # type: ignore[override]
         """This context, or the one like it with another start method."""

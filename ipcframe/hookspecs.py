@@ -53,6 +53,14 @@ def ipcframe_make_channel(backend: Backend, name: str | None) -> Channel | None:
     """Make a channel; a wrapper may replace the one that it gets."""
 
 
+@hookspec(firstresult=True)
+def ipcframe_make_object(backend: Backend, kind: str, args: tuple[Any, ...], name: str | None) -> Any:
+    """Make a queue or primitive; a wrapper may replace the one that it gets.
+
+    `kind` and `args` are those of `Backend.native`.
+    """
+
+
 # --- policies ---
 
 
@@ -60,8 +68,8 @@ def ipcframe_make_channel(backend: Backend, name: str | None) -> Channel | None:
 def ipcframe_choose_backend(candidates: Sequence[str], kind: str, name: str | None) -> str | None:
     """Return the name of the backend that an object is to be on; None leaves it to the context.
 
-    `kind` is what is being made ("connection", "channel"); `candidates` are the names that the
-    configuration allows, in its order; `name` is what the object was asked for by.
+    `kind` is what is being made ("connection", "channel", "queue", "lock", ...); `candidates` are the names
+    that the configuration allows, in its order; `name` is what the object was asked for by.
     """
 
 

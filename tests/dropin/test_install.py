@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.context
+import multiprocessing.queues
+import multiprocessing.synchronize
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import pytest
@@ -41,16 +47,17 @@ def test_names_bound_before_the_installation_reach_ours() -> None:
     try:
         assert type(pipe()[0]).__module__ == "ipcframe_pipe.endpoints"
         through: Any = queue()
+        assert isinstance(through, ipcframe.abc.Queue)
         through.put([1, 2])
         assert through.get() == [1, 2]
-        assert type(through._reader).__module__ == "ipcframe_pipe.endpoints"
         through.close()
     finally:
         dropin.uninstall()
 
 
 def test_uninstall_gives_everything_back() -> None:
-    names = [multiprocessing, standard, multiprocessing.connection, standard._default_context]
+    names: list[Any] = [multiprocessing, standard, multiprocessing.connection, standard._default_context]
+    names += [multiprocessing.queues, multiprocessing.synchronize, type(standard._default_context)]
     before = [dict(vars(owner)) for owner in names]
     ipcframe.install(backend="pipe", start_method="spawn")
     ipcframe.install(backend="pipe")
@@ -99,7 +106,7 @@ def test_children_and_grandchildren_have_it_too(installed: None, method: str, ta
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_standard_librarys_objects_go_on_working(installed: None, method: str) -> None:
+def test_queues_and_pools_work(installed: None, method: str) -> None:
     ctx: Any = multiprocessing.get_context(method)
     queue = ctx.Queue()
     child = ctx.Process(target=queue.put, args=("from the child",))
@@ -117,5 +124,111 @@ def test_the_standard_librarys_objects_go_on_working(installed: None, method: st
 def test_the_survey_names_every_public_name(installed: None) -> None:
     listed = dict(dropin.survey())
     assert set(multiprocessing.__all__) <= set(listed)
-    assert listed["Process"] == listed["connection.wait"] == "ipcframe"
-    assert listed["Queue"] == "multiprocessing"
+    ours = {name for name, whose in listed.items() if whose == "ipcframe"}
+    primitives = {"Lock", "RLock", "Semaphore", "BoundedSemaphore", "Condition", "Event", "Barrier"}
+    assert primitives | {"Queue", "JoinableQueue", "SimpleQueue", "Process", "connection.wait"} <= ours
+    assert {f"synchronize.{name}" for name in primitives} <= ours
+    assert listed["Pool"] == listed["Value"] == listed["Manager"] == "multiprocessing"
+
+
+@pytest.mark.parametrize("name", ["Queue", "SimpleQueue", "Lock", "BoundedSemaphore", "Condition", "Barrier"])
+def test_names_keep_their_signature_and_documentation(name: str) -> None:
+    before = getattr(multiprocessing, name)
+    ipcframe.install(backend="pipe")
+    try:
+        now = getattr(multiprocessing, name)
+        assert now is not before
+        assert inspect.signature(now) == inspect.signature(before)
+        assert (now.__name__, now.__doc__) == (before.__name__, before.__doc__)
+    finally:
+        dropin.uninstall()
+
+
+@pytest.mark.parametrize("kind", ["Queue", "JoinableQueue"])
+def test_queues_made_before_the_installation_go_on_as_they_began(kind: str) -> None:
+    queue: Any = getattr(multiprocessing, kind)()
+    pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork"))
+    ipcframe.install(backend="pipe")
+    try:
+        for obj in (1, [2]):
+            queue.put(obj)
+            assert queue.get(timeout=30) == obj
+        queue.close()
+        queue.join_thread()
+        with pool:
+            assert list(pool.map(abs, [-1, -2])) == [1, 2]
+    finally:
+        dropin.uninstall()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_context_obtained_before_the_installation_gives_ours(method: str) -> None:
+    ctx: Any = multiprocessing.get_context(method)
+    ipcframe.install(backend="pipe")
+    try:
+        queue, lock = ctx.Queue(), ctx.Lock()
+        assert isinstance(queue, ipcframe.abc.Queue)
+        assert isinstance(ctx.Condition(lock), ipcframe.abc.Condition)
+        child = ctx.Process(target=queue.put, args=("from its child",))
+        child.start()
+        assert queue.get(timeout=30) == "from its child"
+        child.join()
+        queue.close()
+    finally:
+        dropin.uninstall()
+    with pytest.raises(TypeError, match="ctx"):
+        type(lock)(ctx=ctx)
+
+
+def test_a_class_derived_before_the_installation_is_mended_and_given_back() -> None:
+    class Derived(multiprocessing.queues.Queue):  # type: ignore[type-arg]
+        pass
+
+    bases = Derived.__bases__
+    ipcframe.install(backend="pipe")
+    try:
+        queue: Any = Derived(ctx=multiprocessing.get_context())
+        assert isinstance(queue, ipcframe.abc.Queue)
+        queue.put(1)
+        assert queue.get(timeout=30) == 1
+        queue.close()
+    finally:
+        dropin.uninstall()
+    assert Derived.__bases__ == bases
+    multiprocessing.queues.Queue(ctx=multiprocessing.get_context()).close()
+
+
+PROGRAMS = {
+    "a child that asks for no queue loads none": (
+        "import sys, multiprocessing, ipcframe; ipcframe.install(backend='pipe')\n"
+        "late = ('.queues', '.synchronize', '.virtual.queue')\n"
+        "print([name for name in sys.modules if name.endswith(late)])\n"
+        "from multiprocessing.queues import Queue; from multiprocessing.synchronize import Lock\n"
+        "print(issubclass(Queue, ipcframe.abc.Queue), issubclass(Lock, ipcframe.abc.Lock))\n",
+        "[]\nTrue True\n",
+    ),
+    "a machine without semaphores": (
+        "import _multiprocessing; del _multiprocessing.SemLock\n"
+        "import multiprocessing, ipcframe; ipcframe.install(backend='pipe')\n"
+        "queue = multiprocessing.Queue(1); queue.put(1); print(queue.get(timeout=30))\n"
+        "with multiprocessing.Lock(), multiprocessing.Condition(): print(multiprocessing.Event().is_set())\n"
+        "with multiprocessing.Pool(1) as pool: print(pool.map(abs, [-3]))\n",
+        "1\nFalse\n[3]\n",
+    ),
+    "submodules are imported while it is installed only": (
+        "import multiprocessing, ipcframe; from ipcframe import dropin\n"
+        "ipcframe.install(backend='pipe'); dropin.uninstall()\n"
+        "print(isinstance(multiprocessing.Queue(), ipcframe.abc.Queue))\n"
+        "ipcframe.install(backend='pipe'); print(isinstance(multiprocessing.Queue(), ipcframe.abc.Queue))\n",
+        "False\nTrue\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_in_a_process_of_its_own(program: str) -> None:
+    text, expected = PROGRAMS[program]
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.stdout, done.stderr) == (expected, "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import queue
+import warnings
 from collections.abc import Sequence
 from typing import Any, assert_type
 
@@ -37,6 +39,75 @@ def connections() -> None:
     assert_type(ipcframe.connection.wait([theirs, 5], 0.1), list[Any])
 
 
+def queues() -> None:
+    ctx = ipcframe.get_context()
+    jobs = ctx.Queue(10, name="jobs", backend="b")
+    assert_type(jobs, abc.Queue)
+    assert_type(jobs.name, str | None)
+    assert_type(ipcframe.Queue(maxsize=3), abc.Queue)
+    jobs.put({"any": "object"}, timeout=1)
+    jobs.put_nowait(1)
+    assert_type(jobs.get(True, 0.5), Any)
+    assert_type(jobs.get_nowait(), Any)
+    assert_type(jobs.qsize(), int)
+    assert_type((jobs.empty(), jobs.full(), jobs.closed), tuple[bool, bool, bool])
+    jobs.close()
+    jobs.join_thread()
+    jobs.cancel_join_thread()
+    done = ctx.JoinableQueue(name="done")
+    assert_type(done, abc.JoinableQueue)
+    assert_type(ipcframe.JoinableQueue(), abc.JoinableQueue)
+    done.task_done()
+    done.join()
+    assert_type(ctx.SimpleQueue(backend="b"), abc.Queue)
+    assert_type(ipcframe.SimpleQueue(name="s"), abc.Queue)
+    channel = ctx.Channel()
+    assert_type((channel.capacity, channel.packet_size, channel.backlog()), tuple[int, int, int])
+
+
+def primitives() -> None:
+    ctx = ipcframe.get_context()
+    lock = ctx.Lock(name="l", backend="b")
+    assert_type(lock, abc.Lock)
+    assert_type(lock.acquire(timeout=0.1), bool)
+    assert_type(lock.owner_died, bool)
+    with lock as taken:
+        assert_type(taken, bool)
+    again = ipcframe.RLock()
+    assert_type(again, abc.RLock)
+    assert_type(again.owner_died, bool)
+    permits = ctx.BoundedSemaphore(2, owned=True)
+    assert_type(permits, abc.BoundedSemaphore)
+    assert_type(permits.get_value(), int)
+    assert_type(ctx.Semaphore(3, name="s"), abc.Semaphore)
+    assert_type(ipcframe.Semaphore().acquire(False), bool)
+    condition = ctx.Condition(lock)
+    assert_type(condition, abc.Condition)
+    assert_type(ipcframe.Condition(again, name="c"), abc.Condition)
+    with condition:
+        assert_type(condition.wait(0.1), bool)
+        assert_type(condition.wait_for(lambda: 1, timeout=1), Any)
+        condition.notify(2)
+        condition.notify_all()
+    event = ipcframe.Event(name="e")
+    assert_type(event, abc.Event)
+    event.set()
+    event.clear()
+    assert_type((event.is_set(), event.wait(1)), tuple[bool, bool])
+    barrier = ctx.Barrier(2, action=lambda: None, timeout=5, name="b")
+    assert_type(barrier, abc.Barrier)
+    assert_type(barrier.wait(), int)
+    assert_type((barrier.parties, barrier.n_waiting, barrier.broken), tuple[int, int, bool])
+    barrier.reset()
+    barrier.abort()
+
+    def anything(primitive: abc.SyncPrimitive) -> str | None:
+        return primitive.name
+
+    for primitive in (lock, again, permits, condition, event, barrier):
+        anything(primitive)
+
+
 def processes() -> None:
     process = ipcframe.Process(target=print, args=(1,), daemon=True)
     process.start()
@@ -60,6 +131,27 @@ def faults() -> None:
         assert_type(error.remedy, str)
     except (ipcframe.BackendNotFound, ipcframe.EndOfStream):
         pass
+    try:
+        ipcframe.Queue().put(1)
+    except ipcframe.QueueLimitReached as error:
+        assert_type(error.code, str)
+        as_existing_code_knows_it: queue.Full = error
+        raise as_existing_code_knows_it from None
+    warnings.simplefilter("error", ipcframe.OwnerDiedWarning)
+
+
+class Own(abc.Backend):
+    def native(self, kind: str, *args: Any) -> Any:
+        return None
+
+    def owned_lock(self) -> abc.OwnedLock | None:
+        return None
+
+    def counter(self, value: int, owned: bool) -> abc.Counter | None:
+        return None
+
+    def line(self) -> abc.Line | None:
+        return None
 
 
 class Upper(abc.Serializer):

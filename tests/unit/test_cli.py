@@ -155,8 +155,16 @@ def test_backends_says_what_is_broken_and_lists_the_others(elsewhere: Path) -> N
 def test_run_v_says_which_names_are_ours() -> None:
     done = run("run", "-v", "--backend", "pipe", str(EXAMPLES / "pipe_tutorial.py"))
     assert done.returncode == 0
-    assert "  ipcframe: Pipe, Process, connection.Pipe, connection.wait" in done.stderr
-    assert "Queue" in done.stderr.split("multiprocessing:")[1]
+    whose = {
+        line.split(":")[0].strip(): set(line.split(": ", 1)[1].split(", "))
+        for line in done.stderr.splitlines()
+        if line.startswith("  ")
+    }
+    assert set(whose) == {"ipcframe", "multiprocessing"}
+    assert {"Pipe", "Process", "connection.Pipe", "connection.wait"} <= whose["ipcframe"]
+    assert {"Queue", "queues.Queue", "SimpleQueue", "Lock", "Barrier"} <= whose["ipcframe"]
+    assert {"Pool", "Manager", "Value", "Array"} <= whose["multiprocessing"]
+    assert not whose["ipcframe"] & whose["multiprocessing"]
 
 
 def test_the_configuration_may_be_named_on_the_command_line(elsewhere: Path) -> None:
