@@ -22,7 +22,10 @@ _WITH_CASES = (
     "case", "conditions", "connection_api", "connection_buffers", "connection_deaths", "connection_ends",
     "connection_handoff", "connection_interrupts", "connection_objects", "connection_threads",
     "connection_waits", "channel", "channel_interrupts", "facts", "leftovers", "start", "start_exceptions",
-    "suite",
+    "queue_api", "queue_deaths", "queue_ends", "queue_interrupts", "queue_joinable", "queue_order",
+    "queue_stops",
+    "barriers", "condition_waits", "events", "lock_api", "lock_deaths", "primitives", "semaphores",
+    "steps", "sync_handoff", "sync_interrupts", "sync_kills", "sync_signals", "sync_stops", "suite",
 )  # fmt: skip
 
 

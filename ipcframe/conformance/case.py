@@ -27,7 +27,7 @@ from .watchdog import Watchdog
 __all__ = ["Case", "Children", "Pair", "budget", "campaign"]
 
 Pair = tuple[Connection, Connection]
-BUDGETS = ("IPCFRAME_INTERRUPTS", "IPCFRAME_KILLS")
+BUDGETS = ("IPCFRAME_INTERRUPTS", "IPCFRAME_KILLS", "IPCFRAME_RECOVERIES", "IPCFRAME_SOAK", "IPCFRAME_STEPS")
 """The variables that say how often a case repeats something random."""
 CAMPAIGN = "IPCFRAME_CAMPAIGN"
 """The variable that lets the cases of the campaign run, when it is 1."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from .barriers import Barriers
 from .channel import Channels
 from .channel_interrupts import ChannelInterrupts
+from .condition_waits import ConditionWaits
 from .connection_api import ConnectionApi
 from .connection_buffers import ConnectionBuffers
 from .connection_ends import ConnectionEnds
@@ -14,10 +16,27 @@ from .connection_interrupts import ConnectionInterrupts
 from .connection_objects import ConnectionObjects
 from .connection_threads import ConnectionThreads
 from .connection_waits import ConnectionWaits
+from .events import Events
 from .facts import Facts
 from .leftovers import Leftovers
+from .lock_api import LockApi
+from .lock_deaths import LockDeaths
+from .queue_api import QueueApi
+from .queue_deaths import QueueDeaths
+from .queue_ends import QueueEnds
+from .queue_interrupts import QueueInterrupts
+from .queue_joinable import JoinableQueues
+from .queue_order import QueueOrder
+from .queue_stops import QueueStops
+from .semaphores import Semaphores
 from .start import Starts
 from .start_exceptions import StartExceptions
+from .steps import Steps
+from .sync_handoff import SyncHandoff
+from .sync_interrupts import SyncInterrupts
+from .sync_kills import SyncKills
+from .sync_signals import SyncSignals
+from .sync_stops import SyncStops
 
 __all__ = ["BackendSuite", "StartMethodSuite"]
 
@@ -39,6 +58,25 @@ class BackendSuite(
     ConnectionInterrupts,
     Channels,
     ChannelInterrupts,
+    QueueApi,
+    QueueOrder,
+    QueueDeaths,
+    QueueInterrupts,
+    QueueStops,
+    JoinableQueues,
+    QueueEnds,
+    LockApi,
+    LockDeaths,
+    Semaphores,
+    ConditionWaits,
+    Events,
+    Barriers,
+    SyncKills,
+    SyncStops,
+    SyncInterrupts,
+    SyncSignals,
+    SyncHandoff,
+    Steps,
     Facts,
     Leftovers,
 ):
