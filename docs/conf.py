@@ -26,7 +26,7 @@ autodoc_typehints_format = "short"
 
 # No inventories are fetched: these names are the standard library's, or private.
 nitpick_ignore_regex = [
-    ("py:.*", r"(abc|argparse|collections|multiprocessing|types|typing)\..*"),
+    ("py:.*", r"(abc|argparse|collections|enum|multiprocessing|types|typing)\..*"),
     ("py:class", r"os\.PathLike|ArgumentParser|_SubParsersAction"),
     ("py:class", r"ipcframe\.(abc\.sync\._Acquirable|context\.Spec)"),
 ]

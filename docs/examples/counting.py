@@ -29,6 +29,8 @@ def main() -> None:
     context = ipcframe.get_context()
     context.Pipe()
     context.Channel()
+    context.Queue()
+    context.Lock()
     print(dict(counting.created))
 
 
