@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pairing import Result, measure_row
-from rows import Scale, all_rows
+from rows import all_rows
+from scale import Scale
 
 HEADINGS = ("row", "reference", "ours", "ratio", "90 %", "A/A", "target", "verdict")
 

@@ -11,35 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import bench_targets as targets
 from pairing import Absolute, Measure, Paired, Side
+from queue_rows import queue_rows
+from scale import CORES, MIB, Scale, context_of, small_dict
 
-import ipcframe
-
-__all__ = ["Scale", "all_rows"]
-
-MIB = 2**20
-CORES = sorted(os.sched_getaffinity(0))
-"""What this process may use; asked before any row narrows it."""
-
-
-class Scale(NamedTuple):
-    """How much work a measurement is."""
-
-    trips: int = 2000
-    messages: int = 5000
-    large: int = 64 * MIB
-    huge: int = 256 * MIB
-    idle: float = 10.0
-    processes: int = 5
-    backend: str = "pipe"
-
-    @classmethod
-    def smoke(cls, backend: str = "pipe") -> Scale:
-        """As little as shows that the rows work."""
-        return cls(20, 50, MIB, MIB, 0.1, 1, backend)
+__all__ = ["all_rows"]
 
 
 def all_rows(scale: Scale) -> list[Paired | Absolute]:
@@ -76,19 +55,7 @@ def all_rows(scale: Scale) -> list[Paired | Absolute]:
         for pair in (("send_bytes", "recv_bytes"), ("send", "recv")):
             name = f"copies at the {end}, {'/'.join(pair)} of {huge} bytes"
             rows.append(Absolute(name, partial(_copies, scale, end, pair), "x", None))
-    return rows
-
-
-def context_of(side: Side, scale: Scale, method: str = "fork") -> Any:
-    """The context of a side."""
-    if side == "reference":
-        return multiprocessing.get_context(method)
-    return ipcframe.get_context(method, backend=scale.backend)
-
-
-def small_dict(number: int) -> dict[str, Any]:
-    """A small dict, another one for each number."""
-    return {"id": number, "name": f"item {number}", "load": number / 7, "tags": ["a", "b"], "done": False}
+    return rows + queue_rows(scale)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,8 @@ BENCH = Path(__file__).parent
 sys.path.insert(0, str(BENCH))
 
 from pairing import Absolute, Paired, lower_bound, measure_row  # noqa: E402
-from rows import Scale, all_rows  # noqa: E402
+from rows import all_rows  # noqa: E402
+from scale import Scale  # noqa: E402
 
 ROWS = all_rows(Scale.smoke())
 
