@@ -70,7 +70,7 @@ class QueueDeaths(QueueCase):
         tmp_path: Path,
     ) -> None:
         queue = queues(kind, maxsize)
-        kills = budget("IPCFRAME_KILLS", 4 if children.cheap else 1)
+        kills = budget("IPCFRAME_KILLS", 3 if children.cheap else 1)
         notes = [tmp_path / f"notes-{number}" for number in range(kills + 1)]
         done: list[bool] = []
 
@@ -128,7 +128,7 @@ class QueueDeaths(QueueCase):
     def test_a_producer_killed_at_any_instant_leaves_its_objects_whole_and_in_order(
         self, children: Children, queue: Queue, sizes: Sequence[int], tmp_path: Path
     ) -> None:
-        kills = budget("IPCFRAME_KILLS", 4 if children.cheap else 1)
+        kills = budget("IPCFRAME_KILLS", 3 if children.cheap else 1)
         for number in range(kills):
             notes = tmp_path / f"notes-{number}"
             child = children.start(queue_targets.put_and_note_for_ever, queue, number, sizes, str(notes))

@@ -173,7 +173,7 @@ class QueueInterrupts(QueueCase):
         self, queues: Queues, kind: str, way: Way
     ) -> None:
         queue = queues(kind, way.maxsize)
-        goal = 100 if way.size == LARGE else 300
+        goal = 60 if way.size == LARGE else 150
         nested, put, seen = 0, 0, []
 
         def handler() -> None:

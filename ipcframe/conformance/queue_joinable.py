@@ -151,7 +151,7 @@ class JoinableQueues(QueueCase):
     def test_a_producer_killed_while_it_puts_does_not_block_join(
         self, children: Children, joinable: JoinableQueue, sizes: tuple[int, ...], tmp_path: Path
     ) -> None:
-        for number in range(budget("IPCFRAME_KILLS", 4 if children.cheap else 1)):
+        for number in range(budget("IPCFRAME_KILLS", 3 if children.cheap else 1)):
             notes = tmp_path / f"notes-{number}"
             child = children.start(queue_targets.put_and_note_for_ever, joinable, number, sizes, str(notes))
             some = self.random.randrange(1, 300 if sizes == (64,) else 20)

@@ -117,7 +117,7 @@ class QueueOrder(QueueCase):
     def test_four_processes_each_way_put_and_get_everything_once(
         self, children: Children, queue: Queue, pipe: Callable[..., Pair]
     ) -> None:
-        each = budget("IPCFRAME_SOAK", 2000 if children.cheap else 400) // 4
+        each = budget("IPCFRAME_SOAK", 1200 if children.cheap else 400) // 4
         told: list[Connection] = []
         getting = []
         for _ in range(4):

@@ -83,7 +83,7 @@ class QueueStops(QueueCase):
     def test_a_process_stopped_at_any_instant_prolongs_no_timeout(
         self, children: Children, queues: Queues, pipe: Callable[..., Pair], maxsize: int, size: int
     ) -> None:
-        stops = budget("IPCFRAME_KILLS", 8 if children.cheap else 2)
+        stops = budget("IPCFRAME_KILLS", 4 if children.cheap else 1)
         queue = queues("Queue", maxsize)
         for number in range(2 if maxsize else 400):  # without a bound: until the way behind is in use
             queue.put(item(6, number, 64))
@@ -141,7 +141,7 @@ class QueueStops(QueueCase):
         getting = [Worker(get) for _ in range(2)]
         waiting = Worker(lambda: list(iter(awaited.get, None)))
         waiting.eventually_asleep()
-        started = 4 if children.cheap else 1
+        started = 2 if children.cheap else 1
         for _ in range(started):
             child = children.start(queue_targets.use_after_fork, children.context, shared, awaited, 20, sizes)
             children.finish(child)
