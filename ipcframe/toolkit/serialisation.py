@@ -4,9 +4,10 @@ A message is either a plain pickle, or, when the object brought buffers along (n
 a zero byte, a table, the buffers, and the pickle. The two cannot be confused: no pickle begins with a zero
 byte. So ``recv_bytes`` and ``send_bytes`` pass any message on, and ``recv`` takes a pickle of anybody's.
 
-A C pickler that is kept costs a fifth of a new ForkingPickler for each message. There is one for each
-thread. A pickler that is entered a second time (``__reduce__`` that sends, a signal handler that puts)
-crashes the interpreter, so it is taken out of its slot for the dump, and only put back after success.
+A C pickler that is kept costs a fifth of a new ForkingPickler for each message. A pickler that is entered a
+second time (by another thread, a ``__reduce__`` that sends, a signal handler that puts) crashes the
+interpreter, so it is taken out of its slot for the dump, and only put back after success. Who finds the slot
+empty makes another.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import copyreg
 import io
 import pickle
 import struct
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, NamedTuple
@@ -68,23 +68,18 @@ def _new_tools(table: _LiveTable) -> _Tools:
     return _Tools(pickler.dump, pickler.clear_memo, parts, buffers)
 
 
-class _Slot(threading.local):
-    tools: _Tools | None = None
-
-
 class PickleSerializer(Serializer):
     """Pickle, with the reducers given here and those registered with `multiprocessing` and copyreg."""
 
     def __init__(self, reducers: Mapping[type, Callable[[Any], Any]] | None = None) -> None:
         self._reducers = dict(reducers or {})
         self._table = _LiveTable(self._reducers)
-        self._slot = _Slot()
+        self._tools: _Tools | None = None
 
     def dumps(self, obj: object) -> Sequence[Buffer]:
         """Serialise `obj`; see `Serializer.dumps`."""
-        slot = self._slot
-        tools = slot.tools
-        slot.tools = None
+        tools = self._tools
+        self._tools = None
         if tools is None:
             tools = _new_tools(self._table)
         dump, clear_memo, written, buffers = tools
@@ -99,7 +94,7 @@ class PickleSerializer(Serializer):
         if buffers:
             parts = _with_buffers(parts, buffers[:])
             buffers.clear()
-        slot.tools = tools
+        self._tools = tools
         return parts
 
     def loads(self, message: Buffer) -> Any:

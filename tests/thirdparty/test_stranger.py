@@ -164,9 +164,16 @@ def test_it_is_listed_with_its_distribution(environment: Environment) -> None:
     assert by_name["pipe"]["distribution"] == "ipcframe"
 
 
-def test_it_passes_the_kit(environment: Environment) -> None:
+@pytest.mark.parametrize(
+    "cases",
+    [
+        pytest.param("not spawn and not forkserver", id="fork"),
+        pytest.param("spawn or forkserver", id="spawn and forkserver", marks=pytest.mark.ci),
+    ],
+)
+def test_it_passes_the_kit(environment: Environment, cases: str) -> None:
     # Not `python -m pytest`, which would put the project's folder before what is installed.
-    options = ("-p", "no:cacheprovider", "-q", "-rs", "--strict-markers", "tests/test_sock.py")
+    options = ("-p", "no:cacheprovider", "-q", "-rs", "--strict-markers", "tests/test_sock.py", "-k", cases)
     output = run(environment.programs / "pytest", *options, cwd=environment.project)
     print(output)
     proven = re.search(r"^.*TestSock: proven (\d+)", output, re.MULTILINE)

@@ -94,7 +94,8 @@ class LocalCounter(Counter):
             seen = seen or least <= words[at] <= most or words[at + _SETS] != before
             return seen
 
-        self._repeat(lambda hold: look(), deadline, look)
+        if not look() and deadline is not NOW:
+            self._park(lambda hold: look(), deadline, look, at_once=True)
         return seen
 
     def set(self, value: int) -> None:
@@ -120,16 +121,21 @@ class LocalCounter(Counter):
                 return
         elif deadline is NOW:
             return
+        self._park(step, deadline, may_go_on, at_once=False)
+
+    def _park(self, step: Step, deadline: Deadline, may_go_on: Callable[[], bool], at_once: bool) -> None:
+        """Spin, and then sleep, until the step was done; `at_once`, a look outside of a section is enough."""
+        guard = self._guard
         for _ in spins(_LOOKS):
-            if may_go_on() and self._guard.run(step, deadline):
+            if may_go_on() and (at_once or guard.run(step, deadline)):
                 return
         place = Place()
         with borrow() as bell:
             try:
                 self._waiters.enter(place, bell.number, deadline)
-                while not self._guard.run(step, deadline) and not deadline.expired:
+                while not guard.run(step, deadline) and not deadline.expired:
                     self._sleep(bell, deadline, not place.taken)
-                    if may_go_on() and self._guard.run(step, deadline):
+                    if may_go_on() and (at_once or guard.run(step, deadline)):
                         return
                     bell.forget()
             finally:

@@ -32,8 +32,7 @@ class Putting(abc.Queue):
     _words: memoryview
     _serializer: Serializer
     _maxsize: int
-    _divisor: int
-    _zeros: bytes
+    _padding: list[bytes]
     _fits: int
     _room: Waiters
     _send: Any
@@ -65,7 +64,7 @@ class Putting(abc.Queue):
         if self._maxsize:
             self._put_bounded(message, None, deadline)
         elif not self._words[HINT] or self._let_catch_up():
-            packet = message + self._zeros[: (1 - size) % self._divisor]
+            packet = message + self._padding[size]
             if not (self._send(packet, NOW) or self._put_ahead(packet)):
                 self._put_behind(message, None, deadline)
         else:
@@ -96,7 +95,7 @@ class Putting(abc.Queue):
         return any(not self._words[HINT] for _ in spins(_CATCH_UP))
 
     def _packet(self, message: bytes) -> bytes:
-        return message + self._zeros[: (1 - len(message)) % self._divisor]
+        return message + self._padding[len(message)]
 
     def _put_large(self, parts: Sequence[Buffer], deadline: Deadline) -> None:
         extent = self._spill.write_extent(parts, deadline)

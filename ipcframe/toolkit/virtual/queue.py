@@ -19,6 +19,7 @@ interrupt a put that has just found the last room: then there is one more in the
 
 from __future__ import annotations
 
+import functools
 import operator
 import os
 import queue
@@ -96,9 +97,9 @@ class Queue(Ends, Putting):
         self._serializer = serializer
         divisor = channel.capacity + 1
         self._divisor = divisor
-        self._zeros = bytes(divisor)
         # The largest size of a packet that leaves 1, and what therefore fits.
         self._fits = min((channel.packet_size - 1) // divisor * divisor + 1, LONGEST)
+        self._padding = _padding(divisor, self._fits)
         segment, slot = spill.place
         self._room_words = segment.words
         self._room_flag = segment.slot_words(slot) + FLAG
@@ -298,6 +299,13 @@ class Queue(Ends, Putting):
 
 class Nothing(queue.Empty):
     """There was nothing to get; by its class told from what an object raises that is being unpickled."""
+
+
+@functools.cache
+def _padding(divisor: int, most: int) -> list[bytes]:
+    """For each size of a message what is to be added, so that 1 is left when divided."""
+    tails = [bytes(size) for size in range(divisor)]
+    return [tails[(1 - size) % divisor] for size in range(most + 1)]
 
 
 def rebuild(kind: type[Queue], state: tuple[Any, ...]) -> Queue:
