@@ -8,6 +8,7 @@ if hasattr(_multiprocessing, "SemLock"):  # a fork server's children have it gon
 sys.modules.pop("multiprocessing.synchronize", None)
 
 import ipcframe  # noqa: E402
+from ipcframe.abc import Event, Lock, Queue  # noqa: E402
 
 
 def answer(conn: ipcframe.Connection) -> None:
@@ -17,6 +18,12 @@ def answer(conn: ipcframe.Connection) -> None:
         conn.send("no locks, and " + conn.recv())
 
 
+def put(lock: Lock, queue: Queue, done: Event) -> None:
+    with lock:
+        queue.put("from behind a lock")
+    done.set()
+
+
 if __name__ == "__main__":
     ctx = ipcframe.get_context(sys.argv[1], backend="pipe")
     ours, theirs = ctx.Pipe()
@@ -24,6 +31,12 @@ if __name__ == "__main__":
     child.start()
     ours.send("a pipe")
     print(ours.recv(timeout=30))
+    child.join()
+    lock, queue, done = ctx.Lock(), ctx.Queue(), ctx.Event()
+    child = ctx.Process(target=put, args=(lock, queue, done))
+    with lock:
+        child.start()
+    print(queue.get(timeout=30), done.wait(30))
     child.join()
     channel = ctx.Channel()
     channel.send(b"packet")
