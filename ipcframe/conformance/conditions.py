@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 import threading
@@ -181,7 +182,11 @@ def always_faster(
 
 
 def open_descriptors() -> set[str]:
-    """The descriptors of this process, as ``number -> what``; empty where the system does not tell."""
+    """The descriptors of this process, as ``number -> what``; empty where the system does not tell.
+
+    Those of garbage are closed first, or the collector would close some of them between two looks.
+    """
+    gc.collect()
     found = set()
     with contextlib.suppress(OSError):
         for fd in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names are wanted
