@@ -8,6 +8,7 @@ says what happened, to which object, where the value came from, and what to do n
 from __future__ import annotations
 
 import errno
+from multiprocessing import AuthenticationError as _AuthenticationError
 from multiprocessing import BufferTooShort as _BufferTooShort
 from multiprocessing import TimeoutError as _TimeoutError
 from queue import Full as _Full
@@ -26,9 +27,13 @@ __all__ = [
     "DuplicateStartMethod",
     "EndOfStream",
     "FallbackWarning",
+    "HandleLost",
+    "HandshakeFailed",
+    "HandshakeTimedOut",
     "IpcframeError",
     "IpcframeWarning",
     "MessageTooLarge",
+    "OutOfSharedMemory",
     "OwnerDiedWarning",
     "PeerGone",
     "PluginBroken",
@@ -141,6 +146,32 @@ class TimedOut(IpcframeError, _TimeoutError, TimeoutError):
 
     code = "timed-out"
     system_errno = errno.ETIMEDOUT
+
+
+class HandleLost(IpcframeError, ConnectionError):
+    """An object arrived that lives in its sender, and the sender has ended, or does not answer."""
+
+    code = "handle-lost"
+    system_errno = errno.ECONNREFUSED
+
+
+class HandshakeFailed(IpcframeError, _AuthenticationError):
+    """The other side could not prove that it knows the key, or does not speak the protocol."""
+
+    code = "handshake"
+
+
+class HandshakeTimedOut(HandshakeFailed, TimedOut):
+    """The other side did not finish the handshake in time; it may use no key, or none is used here."""
+
+    code = "handshake-timeout"
+
+
+class OutOfSharedMemory(IpcframeError, OSError):
+    """The system has no room for a block of shared memory of this size; nothing was made."""
+
+    code = "out-of-shared-memory"
+    system_errno = errno.ENOSPC
 
 
 class UnsupportedOperation(IpcframeError, OSError, NotImplementedError):
