@@ -1,8 +1,8 @@
 """Cases: a process killed at every step of every operation.
 
-A child runs the operation with a trace function that counts the bytecodes of this library and of the backend,
-and kills the child at the n-th, for each n until the operation is through. So there is no instant in Python
-code, before or after any system call, at which nobody died. (What a backend does in C counts as one step.)
+A child runs the operation, counts the bytecodes of this library and of the backend, and is killed at the nth,
+for each n until the operation is through. So there is no instant in Python code, before or after any system
+call, at which nobody died. (What a backend does in C counts as one step.)
 A quick run takes some of the n at random; IPCFRAME_STEPS says how many, 0 all of them.
 """
 # ruff: noqa: D102 - the name of a case is its sentence
@@ -17,7 +17,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from functools import partial
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import pytest
@@ -37,23 +37,42 @@ _MOST_STEPS = 100_000
 _OURS = f"{os.sep}ipcframe"
 
 
-class _Counter:
-    """A trace function that counts bytecodes, and kills the process at the last one it is given."""
+def _kill_at(last: int) -> None:
+    """Count bytecodes from now on, and kill this process at the last one."""
+    left = last
 
-    def __init__(self, last: int) -> None:
-        self.left = last
+    def count() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-    def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
+    if sys.version_info >= (3, 12):
+        # There a trace function is not told of the bytecodes of a function's first call.
+        monitoring = sys.monitoring
+        monitoring.use_tool_id(monitoring.DEBUGGER_ID, __name__)
+        monitoring.register_callback(
+            monitoring.DEBUGGER_ID,
+            monitoring.events.INSTRUCTION,
+            lambda code, at: count() if _is_counted(code) else monitoring.DISABLE,
+        )
+        monitoring.set_events(monitoring.DEBUGGER_ID, monitoring.events.INSTRUCTION)
+        return
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
         if event == "call":
-            name = frame.f_code.co_filename
-            if _OURS not in name or "conformance" in name:
+            if not _is_counted(frame.f_code):
                 return None
             frame.f_trace_opcodes = True
         elif event == "opcode":
-            self.left -= 1
-            if self.left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return self
+            count()
+        return trace
+
+    sys.settrace(trace)
+
+
+def _is_counted(code: CodeType) -> bool:
+    return _OURS in code.co_filename and "conformance" not in code.co_filename
 
 
 def _run_killed(
@@ -75,9 +94,8 @@ def _run_killed(
                 prepare()
                 os.write(tell, b"r")
                 os.read(go, 1)
-            sys.settrace(_Counter(step))
+            _kill_at(step)
             operation()
-            sys.settrace(None)
             os._exit(0)
         except BaseException:  # noqa: BLE001 - of a child that must not go on
             os._exit(1)
@@ -112,6 +130,7 @@ class Steps(Case):
                 raise
             return killed
 
+        assert killed_at(1), "no bytecode is seen"
         high = 64
         while killed_at(high):
             high *= 2
