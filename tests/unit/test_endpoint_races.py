@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import sys
 import threading
 import time
@@ -154,3 +155,20 @@ def test_the_message_limit_holds_for_small_messages_too(
     ours.send_bytes(bytes(100))
     with pytest.raises(MessageTooLarge, match="101 bytes is above the limit of 100"):
         ours.send_bytes(bytes(101))
+
+
+def test_two_who_first_ask_for_a_queues_descriptor_get_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader: Any = ipcframe.get_context("fork", backend="pipe").SimpleQueue()._reader
+    others: list[int] = []
+    original = select.epoll
+
+    def slow_epoll() -> Any:
+        monkeypatch.undo()
+        epoll = original()
+        others.append(reader.fileno())  # as another thread does meanwhile
+        return epoll
+
+    monkeypatch.setattr(select, "epoll", slow_epoll)
+    assert [reader.fileno()] == others
+    reader._queue.put("something")
+    assert select.select(others, [], [], 10) == (others, [], [])

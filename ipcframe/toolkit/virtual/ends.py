@@ -71,12 +71,14 @@ class Reader(_End):
     def fileno(self) -> int:
         """A descriptor that is readable while there is something to receive."""
         self._queue._check_open()
-        if self._epoll is None:
-            epoll = select.epoll()
+        epoll = self._epoll
+        if epoll is None:
+            made = select.epoll()
             for fd, event in self._queue._interests:
-                epoll.register(fd, event)
-            self._epoll = epoll
-        return self._epoll.fileno()
+                made.register(fd, event)
+            # Another thread may have been faster, and wait on its one: that stays.
+            epoll = vars(self).setdefault("_epoll", made)
+        return epoll.fileno()
 
 
 class Writer(_End):
