@@ -126,7 +126,8 @@ class Barrier(abc.Barrier):
         if self._resets.value & bit:
             self._resets.set(self._resets.value & ~bit)
         self._generation.set(generation + 1)
-        self._line.call(sys.maxsize)
+        # If somebody was stopped while he came to stand in line, they are told at least to look.
+        self._line.call(sys.maxsize, deadline_after(_PATIENCE))
 
     def _wait(self, turn: abc.Turn, generation: int, deadline: Deadline) -> None:
         def is_over() -> bool:
