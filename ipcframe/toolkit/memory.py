@@ -19,24 +19,27 @@ def anonymous_file(name: str, size: int = 0) -> int:
     With a size it is sparse, and sealed against growing and shrinking where the system has seals: nobody
     can then take pages away from under a mapping of it. Raises OSError at the system's limits.
     """
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    else:
-        import tempfile
+    fds: list[int] = []
+    try:
+        # It lands in the list in the call that opens it: a handler may raise right after (see `guard`).
+        if hasattr(os, "memfd_create"):
+            fds.extend(map(os.memfd_create, (name,), (os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING,)))
+        else:
+            import tempfile
 
-        with tempfile.TemporaryFile() as file:
-            fd = os.dup(file.fileno())
-    if size:
-        try:
-            os.ftruncate(fd, size)
+            with tempfile.TemporaryFile() as file:
+                fds.extend(map(os.dup, (file.fileno(),)))
+        if size:
+            os.ftruncate(fds[0], size)
             if sys.platform == "linux":
                 with contextlib.suppress(OSError):  # a temporary file has no seals
                     seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-                    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
-        except BaseException:
+                    fcntl.fcntl(fds[0], fcntl.F_ADD_SEALS, seals)
+        return fds[0]
+    except BaseException:
+        for fd in fds:
             os.close(fd)
-            raise
-    return fd
+        raise
 
 
 def physical_memory() -> int:

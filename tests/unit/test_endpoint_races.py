@@ -158,7 +158,8 @@ def test_the_message_limit_holds_for_small_messages_too(
 
 
 def test_two_who_first_ask_for_a_queues_descriptor_get_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    reader: Any = ipcframe.get_context("fork", backend="pipe").SimpleQueue()._reader
+    queue: Any = ipcframe.get_context("fork", backend="pipe").SimpleQueue()
+    reader = queue._reader
     others: list[int] = []
     original = select.epoll
 
@@ -170,5 +171,5 @@ def test_two_who_first_ask_for_a_queues_descriptor_get_the_same(monkeypatch: pyt
 
     monkeypatch.setattr(select, "epoll", slow_epoll)
     assert [reader.fileno()] == others
-    reader._queue.put("something")
+    queue.put("something")
     assert select.select(others, [], [], 10) == (others, [], [])
