@@ -14,8 +14,10 @@ import pickle
 import sys
 from functools import partial
 from multiprocessing import spawn
+from multiprocessing.process import BaseProcess, active_children, current_process, parent_process
 
 from . import _boot
+from .toolkit.lifeline import close_sentinels, end_with_parent, forking
 from .toolkit.memory import anonymous_file
 
 TYPE_CHECKING = False  # every child imports this module, and typing, tempfile or traceback seldom
@@ -26,7 +28,15 @@ if TYPE_CHECKING:
     from .context import Context
     from .toolkit.handoff import Passed
 
-__all__ = ["Parcel", "Process", "process_class"]
+__all__ = [
+    "BaseProcess",
+    "Parcel",
+    "Process",
+    "active_children",
+    "current_process",
+    "parent_process",
+    "process_class",
+]
 
 _LONGEST_TEXT = 64 * 1024
 _standard: Any = multiprocessing.process
@@ -43,7 +53,7 @@ class Process(multiprocessing.process.BaseProcess):
     _report: _Report | None = None
     _popen: Any
     _closed: bool
-    _home: Context
+    _home: Context | None = None
     _announced = False
     _generated_for: Any = None
 
@@ -109,10 +119,14 @@ class Process(multiprocessing.process.BaseProcess):
             self._report.settle()
         if not self._announced:
             self._announced = True
-            self._home.notify("process_exited", process=self)
+            home = self._home or self._context()  # start may have been interrupted
+            home.notify("process_exited", process=self)
 
     def _bootstrap(self, parent_sentinel: int | None = None) -> int:
-        # In a forked child the reports of its siblings are of no use, and would add descriptors.
+        if self.daemon and parent_sentinel is not None:
+            end_with_parent(parent_sentinel)
+        # In a forked child what its siblings are seen by is of no use, and would add descriptors.
+        close_sentinels()
         for sibling in _standard._children:
             if isinstance(sibling, Process) and sibling is not self and sibling._report is not None:
                 sibling._report.close()
@@ -260,16 +274,19 @@ class _Report:
 
     def settle(self) -> None:
         """In the parent, after the child's end: take what it left, and give the descriptor up."""
-        if self._fd is not None:
-            size = os.fstat(self._fd).st_size
-            self._record = os.pread(self._fd, size, 0) if size else b""
-            self.close()
+        if self._fd is None:
+            return
+        with forking:  # one thread at a time, and no fork in between
+            if self._fd is not None:
+                size = os.fstat(self._fd).st_size
+                self._record = os.pread(self._fd, size, 0) if size else b""
+                self.close()
 
     def exception(self) -> BaseException | None:
         """What the child left, rebuilt once."""
         if self._record:
-            record, self._record = self._record, b""
-            self._loaded = _load(record)
+            self._loaded = _load(self._record)
+            self._record = b""
         return self._loaded
 
     def close(self) -> None:

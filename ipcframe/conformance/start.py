@@ -178,6 +178,29 @@ class Starts(Case):
         eventually(lambda: not _lives(grandchild))
 
     @promise("start.daemon")
+    def test_daemonic_children_end_when_their_parent_is_killed_and_no_others(
+        self, children: Children, pipe: Callable[..., Pair]
+    ) -> None:
+        (hold, held), (told, tell) = pipe(), pipe(False)
+        child = children.start(targets.hold_children, children.context, held, tell, discard=(hold, told))
+        held.close()
+        tell.close()
+        daemon, later = told.recv(timeout=PATIENCE)
+        try:
+            children.kill(child)
+            with stopwatch() as elapsed:
+                children.finish(child, -signal.SIGKILL)
+                assert elapsed() < DEATH_BOUND, "its own children have what it is seen by"
+            eventually(lambda: not _lives(daemon))
+            assert _lives(later), "it is not daemonic"
+            hold.close()
+            eventually(lambda: not _lives(later))
+        finally:
+            for left in (daemon, later):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(left, signal.SIGKILL)
+
+    @promise("start.daemon")
     def test_other_children_are_waited_for(self, children: Children, pipe: Callable[..., Pair]) -> None:
         (hold, held), (told, tell) = pipe(), pipe(False)
         child = children.start(targets.hold_child, children.context, False, held, tell, discard=(hold, told))

@@ -11,7 +11,9 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
+from itertools import repeat
 from typing import Any
 
 import ipcframe
@@ -278,6 +280,21 @@ def hold_child(context: ipcframe.Context, daemon: bool, held: Connection, back: 
     child = context.Process(target=wait_for_end_of, args=(held,), daemon=daemon)
     child.start()
     back.send(child.pid)
+
+
+def compute_for_ever() -> None:
+    """Be busy in C until killed, without coming back to Python where signal handlers would run."""
+    deque(repeat(None), 0)
+
+
+def hold_children(context: ipcframe.Context, held: Connection, back: Connection) -> None:
+    """Start a daemonic child that is busy, then one that waits; tell their pids, and live until killed."""
+    daemon = context.Process(target=compute_for_ever, daemon=True)
+    daemon.start()
+    later = context.Process(target=wait_for_end_of, args=(held,))
+    later.start()
+    back.send((daemon.pid, later.pid))
+    wait_for_ever()
 
 
 # --- leftovers ---

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Mapping
-from typing import Any, cast
 
 from ipcframe.abc import Launched, ProcessHandle, StartMethod
 from ipcframe.capabilities import StartCapabilities
 from ipcframe.hookspecs import hookimpl
 from ipcframe.settings import Sourced
+
+from .launcher import ForkHandle
 
 __all__ = ["ForkMethod", "ipcframe_start_method"]
 
@@ -30,9 +31,7 @@ class ForkMethod(StartMethod):
 
     def launch(self, launched: Launched) -> ProcessHandle:
         """Start it; see `StartMethod.launch`."""
-        from multiprocessing.popen_fork import Popen
-
-        return cast(ProcessHandle, Popen(cast(Any, launched)))
+        return ForkHandle.launch(launched)
 
 
 @hookimpl

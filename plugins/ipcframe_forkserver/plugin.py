@@ -1,10 +1,9 @@
-"""The start method "forkserver", over the standard library's launcher."""
+"""The start method "forkserver", with a fork server of its own."""
 
 from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
 
 from ipcframe.abc import Launched, ProcessHandle, StartMethod
 from ipcframe.capabilities import StartCapabilities
@@ -12,9 +11,6 @@ from ipcframe.hookspecs import hookimpl
 from ipcframe.settings import Sourced
 
 __all__ = ["ForkServerMethod", "ipcframe_start_method"]
-
-
-_FOR_CHILDREN = ("ipcframe.process", "ipcframe.toolkit.stream", "multiprocessing.popen_forkserver")
 
 
 class ForkServerMethod(StartMethod):
@@ -33,13 +29,9 @@ class ForkServerMethod(StartMethod):
 
     def launch(self, launched: Launched) -> ProcessHandle:
         """Start it; see `StartMethod.launch`."""
-        from multiprocessing import forkserver
-        from multiprocessing.popen_forkserver import Popen
+        from .launcher import ForkServerHandle
 
-        # What every child of ours imports, the server imports once; it looks at this when it starts.
-        server: Any = forkserver._forkserver
-        server._preload_modules = list(dict.fromkeys([*server._preload_modules, *_FOR_CHILDREN]))
-        return cast(ProcessHandle, Popen(cast(Any, launched)))
+        return ForkServerHandle.launch(launched)
 
     def preload(self, modules: Sequence[str]) -> None:
         """Have the server import these; it takes effect when the server starts, with the first process."""

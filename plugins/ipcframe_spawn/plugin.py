@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Mapping
-from typing import Any, cast
 
 from ipcframe.abc import Launched, ProcessHandle, StartMethod
 from ipcframe.capabilities import StartCapabilities
@@ -30,9 +29,9 @@ class SpawnMethod(StartMethod):
 
     def launch(self, launched: Launched) -> ProcessHandle:
         """Start it; see `StartMethod.launch`."""
-        from multiprocessing.popen_spawn_posix import Popen
+        from .launcher import SpawnHandle
 
-        return cast(ProcessHandle, Popen(cast(Any, launched)))
+        return SpawnHandle.launch(launched)
 
 
 @hookimpl

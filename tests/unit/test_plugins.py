@@ -288,10 +288,9 @@ def test_notifications_fire_in_children(
 
 
 def _restart_forkserver() -> None:
-    from multiprocessing import forkserver
+    from ipcframe_forkserver.launcher import fork_server
 
-    server: Any = forkserver
-    server._forkserver._stop()
+    fork_server._stop()
 
 
 def test_a_wrapper_may_change_what_is_made() -> None:

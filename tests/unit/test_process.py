@@ -86,9 +86,8 @@ def test_the_number_of_descriptors_in_a_child_does_not_depend_on_its_siblings(me
     for (ours, _), sibling in zip(gates, siblings, strict=True):
         ours.send(None)
         sibling.join()
-    # A forked child inherits the open pipes, and a sentinel and its twin of each, as with multiprocessing.
-    allowed = 3 * (4 + 2) if method == "fork" else 0
-    assert crowded - alone <= allowed
+    # A forked child inherits the program's own open pipes.
+    assert crowded - alone == (3 * 4 if method == "fork" else 0)
 
 
 def test_a_process_gives_its_descriptors_back() -> None:
