@@ -32,7 +32,7 @@ class CompressedConnection(Connection):
         self._opened: tuple[Buffer, Buffer] | None = None
         self._refused: str | None = None
 
-    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool:
+    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool | None:
         packer = zlib.compressobj(level=1)
         return self._inner._send([*map(packer.compress, parts), packer.flush()], deadline)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ..deadline import NEVER, Deadline, deadline_after
-from ..errors import BufferTooShort, TimedOut, UnsupportedOperation
+from ..errors import BufferTooShort, MessageTooLarge, PeerGone, TimedOut, UnsupportedOperation
 from .endpoint import Endpoint
 
 __all__ = ["Buffer", "Connection", "Listener", "Serializer"]
@@ -35,13 +35,26 @@ class Serializer(ABC):
     def loads(self, message: Buffer) -> Any:
         """Rebuild the object of one message.
 
-        Blocks: never.
+        Blocks: for microseconds if there are handles in it, until their sender gives their descriptors; for
+            10 s at most if it was stopped.
         Threads: any number at once.
         Buffers: the object may lie on the memory of `message`, and then keeps it alive.
-        Raises: what unpickling raises.
-        Interrupted: leaves nothing behind.
-        Peer death: makes no difference.
+        Raises: what unpickling raises; `HandleLost` for a handle whose sender has ended, or does not answer.
+        Interrupted: may be called again with the same message.
+        Peer death: `HandleLost`, at once, if there are handles in it whose descriptors the sender still had.
         After fork: works in the child.
+        """
+
+    def discard(self, parts: Sequence[Buffer]) -> None:  # noqa: B027 - most have nothing to give up
+        """The message that `dumps` gave will certainly not be received: give up what is kept open for it.
+
+        Blocks: never.
+        Threads: any number at once.
+        Buffers: the parts are not changed.
+        Raises: nothing.
+        Interrupted: the rest is given up when the process ends.
+        Peer death: makes no difference.
+        After fork: what the parent had sent stays the parent's.
         """
 
 
@@ -80,7 +93,14 @@ class Connection(Endpoint):
         self._check_writable()
         deadline = NEVER if timeout is None else deadline_after(timeout)
         parts = self._serializer.dumps(obj)
-        if not self._send(parts, deadline):
+        try:
+            sent = self._send(parts, deadline)
+        except (PeerGone, MessageTooLarge):
+            self._serializer.discard(parts)
+            raise
+        if not sent:
+            if sent is False:
+                self._serializer.discard(parts)
             self._raise_timed_out("send", timeout)
 
     def recv(self, *, timeout: float | None = None) -> Any:
@@ -191,8 +211,11 @@ class Connection(Endpoint):
         return self._fileno()
 
     @abstractmethod
-    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool:
+    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool | None:
         """Send one message, the concatenation of `parts`; False when the deadline passed first.
+
+        Then none of it was sent, nor ever will be. It returns None if a part was, whose rest goes out as
+        after an interrupt.
 
         Blocks: while the transport is full, until the deadline; never after the other side is gone.
         Threads: any number at once; their messages do not mix. A signal handler may send on the same

@@ -23,7 +23,7 @@ _WITH_CASES = (
     "connection_handoff", "connection_interrupts", "connection_objects", "connection_threads",
     "connection_waits", "channel", "channel_interrupts", "facts", "leftovers", "start", "start_exceptions",
     "queue_api", "queue_deaths", "queue_ends", "queue_interrupts", "queue_joinable", "queue_order",
-    "queue_stops",
+    "queue_stops", "handles",
     "barriers", "condition_waits", "events", "lock_api", "lock_deaths", "primitives", "semaphores",
     "steps", "sync_handoff", "sync_interrupts", "sync_kills", "sync_signals", "sync_stops", "suite",
 )  # fmt: skip

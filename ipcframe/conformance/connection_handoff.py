@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable
-from multiprocessing import resource_sharer
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -86,14 +85,11 @@ class ConnectionHandoff(Case):
     ) -> None:
         (ours, theirs), (moved, kept) = pipe(), pipe()
         child = children.start(targets.use_connection_sent, theirs, discard=(ours, kept))
-        try:
-            ours.send(moved)
-            moved.close()
-            kept.send("ab")
-            assert kept.recv(timeout=PATIENCE) == "abab"
-            children.finish(child)
-        finally:
-            cast(Any, resource_sharer).stop()
+        ours.send(moved)
+        moved.close()
+        kept.send("ab")
+        assert kept.recv(timeout=PATIENCE) == "abab"
+        children.finish(child)
 
     @promise("connection.fileno")
     def test_sentinels_and_connections_are_waited_on_together(

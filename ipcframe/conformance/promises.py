@@ -126,6 +126,11 @@ PROMISES = {
     "sync.fork": "After a fork the child's primitives work, and it holds nothing of its parent's.",
     "sync.handoff": "Every primitive can be handed to another process, by argument or through a connection.",
     "sync.descriptors": "A thousand primitives cost few descriptors, also as arguments of a child.",
+    # handles
+    "handle.in-flight": (
+        "A handle that is sent to a process which runs already arrives there while its sender lives."
+    ),
+    "handle.lost": "A handle whose sender has ended is an error at once, and the next message arrives.",
     # backends
     "capabilities.true": "What a backend declares of itself is so, a declared no included.",
     "backend.idle": "A backend opens nothing and starts nothing before it is asked for something.",
@@ -138,7 +143,8 @@ PROMISES = {
     "start.join": "join waits for the child's end and no longer than its timeout.",
     "start.signals": "terminate and kill end the child.",
     "start.daemon": (
-        "Daemonic children end with their parent, others are waited for; daemons have no children."
+        "Daemonic children end with their parent, killed or not; at its exit it waits for the others; "
+        "daemons have no children."
     ),
     "start.close": "close gives the process up, and is refused while it runs.",
     "start.exception": "The parent finds the exception that ended the child, with the text of its traceback.",

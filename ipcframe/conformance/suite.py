@@ -18,6 +18,7 @@ from .connection_threads import ConnectionThreads
 from .connection_waits import ConnectionWaits
 from .events import Events
 from .facts import Facts
+from .handles import Handles
 from .leftovers import Leftovers
 from .lock_api import LockApi
 from .lock_deaths import LockDeaths
@@ -76,6 +77,7 @@ class BackendSuite(
     SyncInterrupts,
     SyncSignals,
     SyncHandoff,
+    Handles,
     Steps,
     Facts,
     Leftovers,

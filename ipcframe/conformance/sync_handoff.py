@@ -7,9 +7,8 @@ import gc
 import threading
 from collections.abc import Callable
 from functools import partial
-from multiprocessing import resource_sharer
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -47,12 +46,9 @@ class SyncHandoff(Case):
         remote = Remote(children)
         objects = {kind: make(context) for kind, make in ACQUIRABLE.items()}
         event, barrier = context.Event(), context.Barrier(2)
-        try:
-            remote.give(*objects.values(), event, barrier)
-            self._use_together(remote, objects, event, barrier)
-            remote.end()
-        finally:
-            cast(Any, resource_sharer).stop()
+        remote.give(*objects.values(), event, barrier)
+        self._use_together(remote, objects, event, barrier)
+        remote.end()
 
     def _use_together(self, remote: Remote, objects: dict[str, Any], event: Any, barrier: Any) -> None:
         for obj in objects.values():

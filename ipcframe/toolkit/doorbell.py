@@ -81,6 +81,10 @@ class Doorbell:
             left = min(left, _LONGEST)
         poller.poll(None if left == math.inf else math.ceil(left * 1000))
 
+    def fileno(self) -> int:
+        """What becomes readable when somebody rings, to sleep on together with others; -1 if nobody can."""
+        return self._sockets[0].fileno() if self._sockets else -1
+
     def forget(self) -> None:
         """Forget the rings so far; then look at what is waited for, and then sleep."""
         try:

@@ -16,15 +16,16 @@ I4  Threads exclude each other by a lock around each non-blocking move; nobody s
 I5  A message is complete when its step says so, and taken by one store. No call stands between the test
     that the step is still the current one and that store, nor between the store and the return.
 
-A frame is 8 bytes, little-endian, the magic number in its upper 16 bits and the length in the lower 48,
-and then the message. Written as one gather write, a frame of at most PIPE_BUF bytes is never split.
+What stands before a message is a matter of `Framing`; there are two of them. Written as one gather write, a
+frame of at most PIPE_BUF bytes is never split.
 """
 
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 
-__all__ = ["HEADER", "LENGTH_MASK", "MAGIC", "SMALL", "frame_header"]
+__all__ = ["HEADER", "LENGTH_MASK", "MAGIC", "NATIVE", "SMALL", "STANDARD", "Framing", "frame_header"]
 
 HEADER = struct.Struct("<Q")
 MAGIC = 0x1FC7 << 48
@@ -34,5 +35,73 @@ SMALL = 64 * 1024
 
 
 def frame_header(size: int) -> bytes:
-    """The 8 bytes that stand before a message of `size` bytes."""
+    """The 8 bytes that stand before a message of `size` bytes in our own framing."""
     return HEADER.pack(MAGIC | size)
+
+
+class Framing(ABC):
+    """How the length of a message stands before it.
+
+    The header of a message of up to `SMALL` bytes is ``head.pack(base + size)``; others' begin with as many
+    bytes. It has no state, and blocks nowhere.
+    """
+
+    head: struct.Struct
+    base: int
+
+    @abstractmethod
+    def header(self, size: int) -> bytes:
+        """What stands before a message of `size` bytes."""
+
+    @abstractmethod
+    def missing(self, begun: bytes) -> int:
+        """How many bytes of the header are still to come after these, as far as they tell; 0 when none."""
+
+    @abstractmethod
+    def size(self, header: bytes) -> int | None:
+        """The length in a whole header, whatever it is; None when it is no header."""
+
+
+class _Native(Framing):
+    """Our own: 8 bytes, little-endian, the magic number in the upper 16 bits, the length in the lower 48."""
+
+    head = HEADER
+    base = MAGIC
+
+    def header(self, size: int) -> bytes:
+        return frame_header(size)
+
+    def missing(self, begun: bytes) -> int:
+        return HEADER.size - len(begun)
+
+    def size(self, header: bytes) -> int | None:
+        (word,) = HEADER.unpack(header)
+        return word & LENGTH_MASK if word & ~LENGTH_MASK == MAGIC else None
+
+
+class _Standard(Framing):
+    """The standard library's: 4 bytes, big-endian, signed; -1 for a length that follows in 8 bytes."""
+
+    head = struct.Struct("!i")
+    base = 0
+    _long = struct.Struct("!iQ")
+    _most = 0x7FFFFFFF
+
+    def header(self, size: int) -> bytes:
+        return self.head.pack(size) if size <= self._most else self._long.pack(-1, size)
+
+    def missing(self, begun: bytes) -> int:
+        whole = self._long if begun[:4] == b"\xff\xff\xff\xff" else self.head
+        return whole.size - len(begun)
+
+    def size(self, header: bytes) -> int | None:
+        (size,) = self.head.unpack_from(header)
+        if size == -1:
+            return int(self._long.unpack(header)[1])
+        return int(size) if size >= 0 else None
+
+
+NATIVE = _Native()
+"""Between processes of this library."""
+STANDARD = _Standard()
+"""With programs that may be using `multiprocessing`."""

@@ -1,13 +1,16 @@
 """Moving an endpoint to another process: descriptors travel with its pickle.
 
-While a child is being started they are inherited or passed to the fork server; at other times the
-standard library's resource sharer hands out a duplicate to whoever unpickles first.
+While a child is being started they are inherited or passed to the fork server. At other times a ticket
+travels, for which the `sharer` of the sending process gives the descriptor to whoever unpickles first.
 """
 
 from __future__ import annotations
 
+from multiprocessing.context import get_spawning_popen
 from multiprocessing.reduction import DupFd
 from typing import Any, Protocol
+
+from .sharer import Departure, Owner
 
 __all__ = ["Passed", "pass_fd", "receive_fd"]
 
@@ -20,14 +23,22 @@ class Passed(Protocol):
         ...
 
 
-def pass_fd(fd: int | None) -> Passed | None:
-    """What stands for the descriptor in a pickle; None for None."""
+def pass_fd(fd: int | None, owner: Owner | None = None) -> Passed | None:
+    """What stands for the descriptor in a pickle; None for None.
+
+    It is duplicated when that is pickled, unless it has an owner, which is kept alive then and keeps it open.
+    """
     if fd is None:
         return None
+    if get_spawning_popen() is None:
+        return Departure(fd, owner)
     passed: Any = DupFd(fd)
     return passed  # type: ignore[no-any-return]
 
 
 def receive_fd(passed: Passed | None) -> int | None:
-    """The descriptor that `pass_fd` sent, now this process's own and closed on exec."""
+    """The descriptor that `pass_fd` sent, now this process's own and closed on exec.
+
+    Raises `HandleLost` when the process that sent it has ended, or does not answer.
+    """
     return None if passed is None else passed.detach()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import mmap
-import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..abc import Buffer
 from ..errors import BrokenConnection, EndOfStream, MessageTooLarge
-from .framing import HEADER, LENGTH_MASK, MAGIC, SMALL
+from .descriptor import Descriptor
+from .framing import NATIVE, SMALL, Framing
 
 __all__ = ["Intake", "room"]
 
@@ -58,23 +58,27 @@ class _Step:
         self.end = end
         self.broken = broken
 
-    def reads(self, fds: tuple[int]) -> Iterator[Any]:
-        """The read that this step needs, not done before somebody iterates."""
-        if self.whole is not None:
-            return map(os.readv, fds, ((self.whole[self.filled :],),))
-        wanted = HEADER.size if self.size is None else self.size
-        return map(os.read, fds, (wanted - sum(map(len, self.got)),))
-
 
 class Intake:
-    """Takes messages out of a readable, non-blocking descriptor."""
+    """Takes messages out of a readable descriptor that does not block."""
 
-    def __init__(self, fd: int, limit: int, owner: Callable[[], object]) -> None:
-        self.fd = fd
+    def __init__(
+        self, fd: Descriptor | int, limit: int, owner: Callable[[], object], framing: Framing = NATIVE
+    ) -> None:
+        self._reach(Descriptor(fd) if isinstance(fd, int) else fd)
+        self._framing = framing
+        self._head = (framing.head.size,)
+        self._unpack = framing.head.unpack
+        self._base = framing.base
         self._limit = limit
         self._small = min(SMALL, limit)
         self._owner = owner
         self.restart()
+
+    def _reach(self, descriptor: Descriptor) -> None:
+        self.fd = descriptor.fd
+        self._read = descriptor.read
+        self._fill = descriptor.fill
 
     def restart(self) -> None:
         """Forget what another process, whose memory this one has inherited, had received in part."""
@@ -156,23 +160,23 @@ class Intake:
 
     def close(self) -> None:
         """Read no more; called with the lock held."""
-        self.fd = -1
+        self._reach(Descriptor(-1))
         self._step = _Plain()
         self._returned = ()
 
     def _move_plain(self, step: _Plain, limit: int | None) -> bytes | None:
         """Read a header and a small body, each in one piece; whatever else comes is a matter of `_Step`."""
         if not step:
-            reads = map(os.read, (self.fd,), (HEADER.size,))
+            reads = self._read(self._head)
             if self._step is step and not step:  # I3
                 step.extend(reads)  # I1
             if not step:
                 return None  # somebody else was here
         size = 0
-        if len(step[0]) == HEADER.size:
-            size = HEADER.unpack(step[0])[0] - MAGIC
+        if len(step[0]) == self._head[0]:
+            size = self._unpack(step[0])[0] - self._base
             if 0 < size <= self._small and (limit is None or size <= limit):
-                reads = map(os.read, (self.fd,), (size,))
+                reads = self._read((size,))
                 if self._step is step and not step[1:]:  # I3
                     step.extend(reads)  # I1
         if not step[1:]:
@@ -193,11 +197,19 @@ class Intake:
         if step.message is not None:
             return
         if not step.landed:
-            reads = step.reads((self.fd,))
+            reads = self._reads(step)
             if self._step is step and not step.landed:  # I3
                 step.landed.extend(reads)  # I1
         if step.landed:
             self._settle(step, limit)
+
+    def _reads(self, step: _Step) -> Iterator[Any]:
+        """The read that the step needs, not done before somebody iterates."""
+        if step.whole is not None:
+            return self._fill(([step.whole[step.filled :]],))
+        if step.size is None:
+            return self._read((self._framing.missing(b"".join(step.got)),))
+        return self._read((step.size - sum(map(len, step.got)),))
 
     def _settle(self, step: _Step, limit: int | None) -> None:
         following = self._following(step, limit)
@@ -221,11 +233,10 @@ class Intake:
         header = b"".join(got)
         if not got[-1]:
             return _Step(end=self._end_text(bool(header)))
-        if len(header) < HEADER.size:
+        if self._framing.missing(header):
             return _Step(got)
-        (word,) = HEADER.unpack(header)
-        size = word & LENGTH_MASK
-        if word & ~LENGTH_MASK != MAGIC:
+        size = self._framing.size(header)
+        if size is None:
             return self._break(
                 step, f"{self._owner()!r} received bytes that begin no message: {header.hex(' ')}"
             )

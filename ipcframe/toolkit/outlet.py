@@ -4,44 +4,66 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..abc import Buffer
 from ..errors import MessageTooLarge
-from .framing import HEADER, MAGIC, SMALL, frame_header
+from .descriptor import Descriptor
+from .framing import NATIVE, SMALL, Framing
 
-__all__ = ["Job", "Outlet", "without"]
+__all__ = ["Outlet", "without"]
 
 _IOV_MAX = 1024
 
 
-class Job:
-    """One message on its way out."""
+class _Piece(list[int]):
+    """What is left of a message to be written and, as the list that it is, what of that has landed."""
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("begun", "message", "views")
+
+    message: Sequence[Buffer]
+    """What `Outlet.frame` gave: this very object."""
+    views: Sequence[Buffer]
+    begun: bool
 
 
-class _Piece:
-    """What is left of a message to be written, and what of it has landed."""
-
-    __slots__ = ("begun", "job", "landed", "views")
-
-    def __init__(self, job: Job, views: Sequence[Buffer], begun: bool) -> None:
-        self.landed: list[int] = []
-        self.job = job
-        self.views = views
-        self.begun = begun
+def _piece(message: Sequence[Buffer], views: Sequence[Buffer], begun: bool) -> _Piece:
+    piece = _Piece()
+    piece.message = message
+    piece.views = views
+    piece.begun = begun
+    return piece
 
 
 class Outlet:
-    """Puts messages into a writable, non-blocking descriptor."""
+    """Puts messages into a writable descriptor that does not block."""
 
-    def __init__(self, fd: int, limit: int, atomic: int, owner: Callable[[], object]) -> None:
-        self.fd = fd
+    def __init__(
+        self,
+        fd: Descriptor | int,
+        limit: int,
+        atomic: int,
+        owner: Callable[[], object],
+        framing: Framing = NATIVE,
+    ) -> None:
+        self._reach(Descriptor(fd) if isinstance(fd, int) else fd)
+        self._framing = framing
+        self._pack = framing.head.pack
+        self._base = framing.base
         self._limit = limit
-        self._at_once = min(atomic - HEADER.size, limit)
+        self._small = min(SMALL, limit)
+        self._at_once = min(atomic - framing.head.size, limit)
         self._owner = owner
         self.restart()
+
+    def _reach(self, descriptor: Descriptor) -> None:
+        self.fd = descriptor.fd
+        self._write = descriptor.write
+        self._gather = descriptor.gather
+
+    def write(self, frame: bytes) -> Iterator[int]:
+        """A write that is not done before somebody iterates, for who keeps count; no message is under way."""
+        return self._write((frame,))
 
     def restart(self) -> None:
         """Forget what another process, whose memory this one has inherited, was sending."""
@@ -51,18 +73,20 @@ class Outlet:
     def frame(self, parts: Sequence[Buffer]) -> bytes | list[Buffer]:
         """The message with its header: one bytes object where it can be written in one atomic write."""
         if len(parts) == 1 and len(parts[0]) <= self._at_once:
-            return HEADER.pack(MAGIC | len(parts[0])) + parts[0]
+            return self._pack(self._base + len(parts[0])) + parts[0]
+        if len(parts) == 1 and len(parts[0]) <= self._small:
+            return [self._pack(self._base + len(parts[0])) + parts[0]]
         size = sum(map(len, parts))
         if size <= self._at_once:
-            return b"".join((frame_header(size), *parts))
+            return b"".join((self._framing.header(size), *parts))
         if size > self._limit:
             raise MessageTooLarge(
                 f"{self._owner()!r}: a message of {size} bytes is above the limit of {self._limit}",
                 "send it in parts",
             )
         if size <= SMALL:
-            return [b"".join((frame_header(size), *parts))]
-        return [frame_header(size), *filter(len, parts)]
+            return [b"".join((self._framing.header(size), *parts))]
+        return [self._framing.header(size), *filter(len, parts)]
 
     def write_atomic(self, frame: bytes) -> bool:
         """Write a frame that fits the atomic size; False after progress with an earlier message instead."""
@@ -73,41 +97,55 @@ class Outlet:
             self.push()
             return False
 
-    def begin(self, views: Sequence[Buffer], job: Job) -> bool:
-        """Make the message the current one; False after progress with an earlier message instead."""
-        first = _Piece(job, views, False)
-        with self.lock:
-            if self.pending is None:
-                self.pending = first
-                return True
-            self.push()
-            return False
+    def begin(self, message: Sequence[Buffer]) -> bool:
+        """Make the message the current one, and write some of it if that can be done without waiting.
 
-    def busy_with(self, job: Job) -> bool:
+        False while an earlier message is under way.
+        """
+        piece = _Piece()
+        piece.message = piece.views = message
+        piece.begun = False
+        with self.lock:
+            if self.pending is not None:
+                return False
+            self.pending = piece
+            try:
+                self._push(piece)
+            except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+                return True  # it shows again in `push`
+            return True
+
+    def busy_with(self, message: Sequence[Buffer]) -> bool:
         """Whether part of this message is still to be written."""
         piece = self.pending
-        return piece is not None and piece.job is job
+        return piece is not None and piece.message is message
 
     def push(self) -> None:
         """Write some of the current message. Never blocks; BlockingIOError when nothing can be written."""
         with self.lock:
             piece = self.pending
-            if piece is None:
-                return
-            if not piece.landed:
-                writes = map(os.writev, (self.fd,), (piece.views[:_IOV_MAX],))
-                if self.pending is piece and not piece.landed:  # I3
-                    piece.landed.extend(writes)  # I1
-            if piece.landed:
-                self._settle(piece)
+            if piece is not None:
+                self._push(piece)
+
+    def _push(self, piece: _Piece) -> None:
+        if not piece:
+            views = piece.views
+            writes = self._write(views) if len(views) == 1 else self._gather((views[:_IOV_MAX],))
+            if self.pending is piece and not piece:  # I3
+                piece.extend(writes)  # I1
+        if piece:
+            self._settle(piece)
 
     def _settle(self, piece: _Piece) -> None:
-        rest = without(piece.views, piece.landed[0])
-        following = _Piece(piece.job, rest, True) if rest else None
+        views = piece.views
+        following = None
+        if len(views) > 1 or piece[0] < len(views[0]):
+            rest = without(views, piece[0])
+            following = _piece(piece.message, rest, True) if rest else None
         if self.pending is piece:
             self.pending = following  # I2
 
-    def abandon(self, job: Job) -> bool:
+    def abandon(self, message: Sequence[Buffer]) -> bool:
         """The sender gives up. True when the message will go out all the same, because part of it has.
 
         What is left of it is copied then: the caller's buffers may change from now on.
@@ -115,13 +153,13 @@ class Outlet:
         with self.lock:
             while True:
                 piece = self.pending
-                if piece is None or piece.job is not job:
+                if piece is None or piece.message is not message:
                     return False
-                if piece.landed:
+                if piece:
                     self._settle(piece)
                     continue
-                copies = _Piece(job, [bytes(view) for view in piece.views], True) if piece.begun else None
-                if self.pending is piece and not piece.landed:
+                copies = _piece(message, [bytes(view) for view in piece.views], True) if piece.begun else None
+                if self.pending is piece and not piece:
                     self.pending = copies
                     return copies is not None
 
@@ -131,7 +169,7 @@ class Outlet:
 
     def close(self) -> None:
         """Write no more; called with the lock held."""
-        self.fd = -1
+        self._reach(Descriptor(-1))
         self.pending = None
 
 

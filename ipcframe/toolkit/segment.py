@@ -7,7 +7,7 @@ no process has an object in it any more.
 The words are numbers of 64 bits. One is read or stored as a whole; who may store is said by the `guard` of
 the slot. The layout, in bytes:
 
-    0       the header: magic and version; the number of waiters' places in use; the next number in the line
+    0       the header: magic and version; waiters' places in use; the next number in the line; its identity
     4096    64 slots of 128 bytes each
     12288   places for waiters, of 64 bytes each (see `waiters`)
 
@@ -19,20 +19,19 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import struct
 import threading
 import weakref
 from collections.abc import Callable
 from fcntl import lockf
-from multiprocessing import resource_sharer
-from multiprocessing.context import get_spawning_popen
-from multiprocessing.reduction import recv_handle, send_handle
 from typing import Any
 
 from ..errors import BrokenConnection
 from . import forks
+from .arrival import Arrival, Landed
 from .doorbell import prepare
 from .guard import UNLOCK, Guard
-from .handoff import Passed, pass_fd
+from .handoff import Passed, pass_fd, receive_fd
 from .memory import anonymous_file
 
 __all__ = ["FIRST_PLACE", "PLACES", "PLACE_WORDS", "SLOTS", "SLOT_WORDS", "Segment", "new_slot"]
@@ -45,6 +44,8 @@ FIRST_PLACE = 12288 // 8
 PLACE_WORDS = 8
 PLACES = 4096
 _SIZE = 12288 + PLACES * PLACE_WORDS * 8
+_IDENTITY = 3
+_HEADER = struct.Struct("=Q16xQ")
 _WAITERS_BYTE = SLOTS
 _NOBODYS_BYTE = SLOTS + 1
 
@@ -61,10 +62,10 @@ class Segment:
     """
 
     def __init__(self, fd: int) -> None:
-        """Map the segment; the descriptor is this object's from now on. Raises BrokenConnection."""
+        """Map the segment; for `attach`, which gives it the descriptor. Raises BrokenConnection."""
         self.fd = fd
         status = os.fstat(fd)
-        self._descriptors = _Descriptors(fd, (status.st_dev, status.st_ino))
+        self._descriptors = _Descriptors((status.st_dev, status.st_ino))
         self._guards: dict[int, Guard] = {}
         self._locals: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         if status.st_size != _SIZE:
@@ -79,30 +80,29 @@ class Segment:
     @classmethod
     def create(cls) -> Segment:
         """A new segment; raises OSError at the system's limits."""
-        fd = anonymous_file("ipcframe-segment", _SIZE)
-        os.pwrite(fd, _MAGIC.to_bytes(8, "little"), 0)
-        return cls._registered(fd)
+        landed = _Landed(map(anonymous_file, ("ipcframe-segment",), (_SIZE,)))
+        os.pwrite(landed[0], _HEADER.pack(_MAGIC, int.from_bytes(os.urandom(8))), 0)
+        return cls.attach(landed)
 
     @classmethod
-    def attach(cls, fd: int) -> Segment:
-        """The segment of this descriptor, which is the segment's from now on."""
+    def attach(cls, landed: Landed) -> Segment:
+        """The segment whose descriptor has landed; the descriptor is the segment's then."""
+        fd = landed[0]
         status = os.fstat(fd)
+        key = status.st_dev, status.st_ino
         with _registry_lock:
-            known = _registry.get((status.st_dev, status.st_ino))
-            if known is None:
-                return cls._registered(fd)
-            if fd not in known._descriptors.fds:
-                known._descriptors.fds.append(fd)
-                known._close_spares()
-            return known
-
-    @classmethod
-    def _registered(cls, fd: int) -> Segment:
-        status = os.fstat(fd)
-        segment = cls(fd)
-        with _registry_lock:
-            _registry[status.st_dev, status.st_ino] = segment
-        return segment
+            found = _registry.get(key)
+            if found is None:
+                made = cls(fd)
+                found = _registry.setdefault(key, made)  # a signal handler may have been faster
+            kept = found._descriptors
+            # It changes hands in straight-line code (G1 of `guard`).
+            if fd not in kept.fds:
+                kept.fds += landed
+            landed.keeps = found
+            del landed[:]
+            found._close_spares()
+            return found
 
     def _close_spares(self) -> None:
         """Close duplicate descriptors, if nobody in this process is in a section: it would lose its lock."""
@@ -120,7 +120,7 @@ class Segment:
     def guard(self, at: int) -> Guard:
         """The one guard of this process on this byte."""
         with _registry_lock:  # see `_close_spares`
-            return self._guards.setdefault(at, Guard(self.fd, at))
+            return self._guards.get(at) or self._guards.setdefault(at, Guard(self.fd, at))
 
     def slot_words(self, slot: int) -> int:
         """Where the words of this slot begin, in `words`."""
@@ -146,18 +146,19 @@ class Segment:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A pickle holds it once, so a thousand objects of it cost a descriptor or two.
-        return _attach, (pass_fd(self.fd) if get_spawning_popen() is not None else _Lent(self),)
+        # No duplicate is made of it: this process's record locks would go when that is closed.
+        return _attach, (pass_fd(self.fd, self), self._descriptors.key, self.words[_IDENTITY])
 
 
 class _Descriptors:
     """A segment's descriptors. They are closed after it is gone, when nobody can find it any more."""
 
-    def __init__(self, fd: int, key: tuple[int, int]) -> None:
-        self.fds = [fd]
-        self._key = key
+    def __init__(self, key: tuple[int, int]) -> None:
+        self.fds: list[int] = []
+        self.key = key
 
     def __del__(self) -> None:
-        successor = _registry.get(self._key) if _registry is not None else None  # None when Python ends
+        successor = _registry.get(self.key) if _registry is not None else None  # None when Python ends
         if successor is not None:
             successor._descriptors.fds += self.fds  # to close them would drop its record locks
             return
@@ -166,27 +167,24 @@ class _Descriptors:
                 os.close(fd)
 
 
-class _Lent:
-    """A segment on its way to a process that already runs.
+class _Landed(Landed):
+    """It is closed if it is not given away."""
 
-    The standard library's resource sharer hands the descriptor out, but a duplicate made for that would
-    drop this process's record locks when it is closed.
-    """
-
-    def __init__(self, segment: Segment) -> None:
-        def send(connection: Any, pid: int) -> None:
-            send_handle(connection, segment.fd, pid)
-
-        self._id = resource_sharer._resource_sharer.register(send, lambda: None)  # type: ignore[attr-defined]
-
-    def detach(self) -> int:
-        """The descriptor, in the process that unpickled this."""
-        with resource_sharer._resource_sharer.get_connection(self._id) as connection:  # type: ignore[attr-defined]
-            return recv_handle(connection)
+    def __del__(self) -> None:
+        for fd in self:
+            os.close(fd)
 
 
-def _attach(passed: Passed) -> Segment:
-    return Segment.attach(passed.detach())
+def _attach(passed: Passed, key: tuple[int, int], identity: int) -> Segment:
+    if not isinstance(passed, Arrival):
+        return Segment.attach(_Landed(map(receive_fd, (passed,))))  # type: ignore[arg-type]
+    # What is mapped here already needs no descriptor, so its sender may have ended.
+    found = passed.keeps or _registry.get(key)
+    if isinstance(found, Segment) and found.words[_IDENTITY] == identity:
+        passed.decline(found)
+        return found
+    passed.fetch()
+    return Segment.attach(passed)
 
 
 def new_slot() -> tuple[Segment, int]:

@@ -16,14 +16,19 @@ from ..abc import Buffer, Connection, Notify, Serializer, silent
 from ..deadline import NOW, Deadline
 from ..errors import PeerGone, UnsupportedOperation
 from . import forks
+from .descriptor import Descriptor
+from .framing import NATIVE, Framing
 from .handoff import Passed, pass_fd, receive_fd
 from .intake import Intake
 from .memory import physical_memory
-from .outlet import Job, Outlet
+from .outlet import Outlet
 from .serialisation import PICKLE
 from .waiting import POLLIN, POLLOUT, Patience
 
 __all__ = ["StreamConnection"]
+
+# No other OSError: a signal handler may raise one after all was written, and it would be written twice.
+_FULL_OR_GONE = (BlockingIOError, BrokenPipeError, ConnectionResetError)
 
 
 class StreamConnection(Connection):
@@ -35,6 +40,8 @@ class StreamConnection(Connection):
 
     atomic_write = 0
     """Writes of at most so many bytes are all or nothing (PIPE_BUF on a pipe, 0 on a socket)."""
+    framing: Framing = NATIVE
+    """How messages are told apart; both ends must agree."""
 
     def __init__(
         self,
@@ -52,16 +59,20 @@ class StreamConnection(Connection):
         self.name = name
         self.notify = notify
         self._message_limit = message_limit
-        for fd in self._fds:
-            os.set_blocking(fd, False)
         owner = weakref.ref(self)  # for errors; a strong one would keep an unused connection from closing
-        self._intake = Intake(-1 if read_fd is None else read_fd, limit, owner)
-        self._outlet = Outlet(-1 if write_fd is None else write_fd, limit, self.atomic_write, owner)
+        found: dict[int | None, Descriptor] = {fd: self._descriptor(fd) for fd in self._fds}
+        self._intake = Intake(found.get(read_fd, -1), limit, owner, self.framing)
+        self._outlet = Outlet(found.get(write_fd, -1), limit, self.atomic_write, owner, self.framing)
         self._in_patience = Patience()
         self._out_patience = Patience()
         self._in_interests = ((self._intake.fd, POLLIN),)
         self._out_interests = ((self._outlet.fd, POLLOUT),)
         self._generation = forks.generation
+
+    def _descriptor(self, fd: int) -> Descriptor:
+        """A way to reach this descriptor of ours without blocking."""
+        os.set_blocking(fd, False)
+        return Descriptor(fd)
 
     def _describe(self) -> str:
         if len(self._fds) == 2:
@@ -71,35 +82,44 @@ class StreamConnection(Connection):
 
     # --- sending ---
 
-    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool:
+    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool | None:
         if self._generation is not forks.generation:
             self._forked()
         outlet = self._outlet
         frame = outlet.frame(parts)
         if isinstance(frame, bytes):
+            # The first try does without what it takes to wait.
             try:
                 if outlet.write_atomic(frame):
                     return True
+            except _FULL_OR_GONE:
+                pass  # it shows again below
             except OSError:
-                pass  # full, or wrong: it shows again below
+                self._check_open()
+                raise
             return self._repeat(lambda: outlet.write_atomic(frame), deadline)
-        job = Job()
         try:
-            if not self._repeat(lambda: outlet.begin(frame, job), deadline):
-                return False
-            if self._repeat(lambda: self._push_out(job), deadline):
-                return True
+            if outlet.begin(frame) or self._repeat(lambda: self._begin(frame), deadline):
+                done = not outlet.busy_with(frame)
+                if done or self._repeat(lambda: self._push_out(frame), deadline):
+                    return True
         except BaseException:
-            outlet.abandon(job)
+            outlet.abandon(frame)
             raise
-        outlet.abandon(job)
+        return None if outlet.abandon(frame) else False
+
+    def _begin(self, frame: Sequence[Buffer]) -> bool:
+        outlet = self._outlet
+        if outlet.begin(frame):
+            return True
+        outlet.push()  # an earlier message comes first
         return False
 
-    def _push_out(self, job: Job) -> bool:
+    def _push_out(self, frame: Sequence[Buffer]) -> bool:
         outlet = self._outlet
-        if outlet.busy_with(job):
+        if outlet.busy_with(frame):
             outlet.push()
-        return not outlet.busy_with(job)
+        return not outlet.busy_with(frame)
 
     def _repeat(self, move: Callable[[], bool | None], deadline: Deadline) -> bool:
         """Make the non-blocking move until it is done, waiting where nothing can be written."""

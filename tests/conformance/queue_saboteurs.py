@@ -14,6 +14,8 @@ from saboteurs import Saboteur
 
 from ipcframe.abc import Buffer
 from ipcframe.deadline import Deadline
+from ipcframe.toolkit import arrival
+from ipcframe.toolkit.serialisation import PickleSerializer
 from ipcframe.toolkit.virtual.joinable import JoinableQueue
 from ipcframe.toolkit.virtual.queue import Queue
 
@@ -27,6 +29,15 @@ class QueueSaboteur(Saboteur):
     def native(self, kind: str, *args: Any) -> Any:
         makers = {"queue": self.queue, "joinable_queue": self.joinable}
         return makers[kind](*args, ctx=self) if kind in makers else None
+
+
+def with_serializer(serializer: PickleSerializer) -> type[Queue]:
+    class SerializingQueue(Queue):
+        def _attach(self, *state: Any) -> None:
+            channel, spill, maxsize, _, name, notify = state
+            super()._attach(channel, spill, maxsize, serializer, name, notify)
+
+    return SerializingQueue
 
 
 class ForgetfulQueue(Queue):
@@ -231,3 +242,33 @@ class JoinsTooSoon(QueueSaboteur):
     name = "joins-too-soon"
     joinable = HastyJoinableQueue
     rejected_by = "test_join_waits_until_everything_is_reported_done[10]"
+
+
+class ForgetfulSerializer(PickleSerializer):
+    def loads(self, message: Buffer) -> Any:
+        try:
+            return super().loads(message)
+        except BaseException:
+            arrival._in_child()
+            raise
+
+
+class ForgetsWhatItFetched(QueueSaboteur):
+    """What an interrupted get had fetched for the handles in its object is gone."""
+
+    name = "forgets-what-it-fetched"
+    queue = with_serializer(ForgetfulSerializer())
+    rejected_by = "test_an_interrupted_receive_of_a_handle_is_done_again[Queue]"
+
+
+class KeepingSerializer(PickleSerializer):
+    def discard(self, parts: Sequence[Buffer]) -> None:
+        pass
+
+
+class KeepsWhatWasRefused(QueueSaboteur):
+    """Handles that could not be put stay open for who will never get them."""
+
+    name = "keeps-what-was-refused"
+    queue = with_serializer(KeepingSerializer())
+    rejected_by = "test_what_could_not_be_given_leaves_no_descriptor[Queue]"

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import ipcframe
 from ipcframe.abc import Backend, Buffer, Channel, Connection
@@ -21,6 +21,7 @@ from ipcframe.errors import EndOfStream, PeerGone
 from ipcframe.hookspecs import hookimpl
 from ipcframe.settings import Sourced
 from ipcframe.toolkit.framing import HEADER
+from ipcframe.toolkit.handoff import pass_fd
 from ipcframe.toolkit.packets import PacketChannel
 from ipcframe.toolkit.stream import StreamConnection
 from ipcframe.toolkit.waiting import Patience
@@ -55,7 +56,7 @@ class Saboteur(Backend):
 
 
 class TearingConnection(Honest):
-    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool:
+    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool | None:
         whole = b"".join(parts)
         if len(whole) < 2**20:
             return super()._send(parts, deadline)
@@ -108,7 +109,7 @@ class SwallowsTheEnd(Saboteur):
 
 
 class DeafConnection(Honest):
-    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool:
+    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool | None:
         try:
             return super()._send(parts, deadline)
         except PeerGone:
@@ -139,7 +140,7 @@ class IgnoresZero(Saboteur):
 
 
 class LeakingConnection(Honest):
-    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool:
+    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool | None:
         os.dup(self._outlet.fd)
         return super()._send(parts, deadline)
 
@@ -155,7 +156,7 @@ class Leaks(Saboteur):
 class RepeatingConnection(Honest):
     count = 0
 
-    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool:
+    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool | None:
         self.count += 1
         return super()._send(parts, deadline) and (self.count % 5 != 0 or super()._send(parts, deadline))
 
@@ -172,7 +173,7 @@ class ReorderingConnection(Honest):
     count = 0
     held: list[bytes] | None = None
 
-    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool:
+    def _send(self, parts: Sequence[Buffer], deadline: Deadline) -> bool | None:
         self.count += 1
         if self.count % 3 == 0:
             self.held = [bytes(part) for part in parts]
@@ -296,6 +297,27 @@ class LosesInterruptedPackets(Saboteur):
     name = "loses-interrupted-packets"
     packets = CarelessChannel
     rejected_by = "test_an_interrupted_receive_loses_no_packet[64]"
+
+
+class Number:
+    """A descriptor that its owner may close at any time."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+
+class LendingConnection(Honest):
+    def __reduce__(self) -> tuple[Any, ...]:
+        rebuild, (kind, _, *state) = super().__reduce__()
+        return rebuild, (kind, [pass_fd(fd, Number(fd)) for fd in self._fds], *state)
+
+
+class LendsWhatItCloses(Saboteur):
+    """A connection in flight is gone when the one that was sent is closed."""
+
+    name = "lends-what-it-closes"
+    connection = LendingConnection
+    rejected_by = "test_every_handle_arrives_in_a_process_that_runs_already[fork-Pipe]"
 
 
 class HopefulChannel(PacketChannel):

@@ -10,6 +10,7 @@ from typing import Any
 from ... import abc
 from ...abc import Buffer, Channel, Serializer
 from ...deadline import NEVER, NOW, Deadline, deadline_after
+from ...errors import MessageTooLarge
 from ..doorbell import borrow
 from ..extents import Extent
 from ..spill import HINT, Spill
@@ -57,18 +58,22 @@ class Putting(abc.Queue):
             handler(error, obj)
             return
         size = len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
-        if size > self._fits:
-            self._put_large(parts, deadline)
-            return
-        message: Any = parts[0] if len(parts) == 1 else b"".join(parts)
-        if self._maxsize:
-            self._put_bounded(message, None, deadline)
-        elif not self._words[HINT] or self._let_catch_up():
-            packet = message + self._padding[size]
-            if not (self._send(packet, NOW) or self._put_ahead(packet)):
+        try:
+            if size > self._fits:
+                self._put_large(parts, deadline)
+                return
+            message: Any = parts[0] if len(parts) == 1 else b"".join(parts)
+            if self._maxsize:
+                self._put_bounded(message, None, deadline)
+            elif not self._words[HINT] or self._let_catch_up():
+                packet = message + self._padding[size]
+                if not (self._send(packet, NOW) or self._put_ahead(packet)):
+                    self._put_behind(message, None, deadline)
+            else:
                 self._put_behind(message, None, deadline)
-        else:
-            self._put_behind(message, None, deadline)
+        except (queue.Full, MessageTooLarge):
+            self._serializer.discard(parts)
+            raise
 
     def _put_ahead(self, packet: bytes) -> bool:
         """The channel is full: give way for a moment to who may be reading, and put a packet into it then.

@@ -1,0 +1,255 @@
+"""Connections over one stream socket each, which talk as the standard library's do.
+
+Their descriptors block, and each call says that it must not: `multiprocessing.reduction.send_handle` and
+`recv_handle` use the descriptor too, and would fail on one that does not block. Hence socket objects, whose
+calls take that flag, while read(2) has none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import pickle
+import socket
+import struct
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..abc import Buffer, Notify, Serializer, silent
+from ..deadline import Deadline, deadline_after
+from ..errors import HandshakeFailed, TimedOut
+from . import forks
+from .descriptor import Descriptor
+from .framing import STANDARD
+from .guard import pause
+from .handshake import CHALLENGE, Handshake, calling
+from .serialisation import PickleSerializer
+from .stream import StreamConnection
+from .waiting import POLLIN, POLLOUT, Patience
+
+__all__ = [
+    "CONNECT_TIMEOUT",
+    "IN_BAND",
+    "InBandSerializer",
+    "Socket",
+    "SocketConnection",
+    "connect",
+    "foreign_user",
+    "is_abstract",
+]
+
+CONNECT_TIMEOUT = 20.0
+"""How long a client waits for a listener, handshake included, if it does not say; in seconds."""
+_NOW = (socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0),)
+_ALL = (0,)
+_NOTHING = ((),)
+_CREDENTIALS = struct.Struct("iII")  # struct ucred, see unix(7)
+
+
+class InBandSerializer(PickleSerializer):
+    """Each message is a plain pickle, which any Python from 3.8 on reads."""
+
+    in_band = True
+
+    def dumps(self, obj: object) -> Sequence[Buffer]:
+        """Serialise `obj`; see `Serializer.dumps`."""
+        parts: Sequence[Any] = super().dumps(obj)
+        if len(parts) == 1:
+            return parts
+        return [part.raw() if isinstance(part, pickle.PickleBuffer) else part for part in parts]
+
+    def loads(self, message: Buffer) -> Any:
+        """Rebuild the object of one message; see `Serializer.loads`.
+
+        `HandshakeFailed` for a challenge, which is what a client without a key hears first.
+        """
+        try:
+            return super().loads(message)
+        except pickle.UnpicklingError:
+            if bytes(message[: len(CHALLENGE)]) != CHALLENGE:
+                raise
+        raise HandshakeFailed(
+            "the other side wants a proof that we know its authkey", "connect with the same"
+        )
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return "IN_BAND" if self is IN_BAND else (InBandSerializer, (self._reducers,))
+
+
+IN_BAND = InBandSerializer()
+"""The serialiser where the other side may be a program that uses `multiprocessing`."""
+
+
+class Socket(socket.SocketType):
+    """A socket that closes itself when nobody holds it any more.
+
+    Made by a call of C alone, so that it can land in a list at once (rule I1 of `framing`).
+    """
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class _SocketDescriptor(Descriptor):
+    """A socket, which does not block in the calls made here, whoever else uses it."""
+
+    __slots__ = ()
+
+    def __init__(self, sock: Socket) -> None:
+        recv, recv_into, send, sendmsg = sock.recv, sock.recv_into, sock.send, sock.sendmsg
+
+        def read(sizes: tuple[int]) -> Iterator[bytes]:
+            return map(recv, sizes, _NOW)
+
+        def fill(views: tuple[list[Buffer]]) -> Iterator[int]:
+            return map(recv_into, views[0], _ALL, _NOW)
+
+        def write(views: Sequence[Buffer]) -> Iterator[int]:
+            return map(send, views, _NOW)
+
+        def gather(views: tuple[Sequence[Buffer]]) -> Iterator[int]:
+            return map(sendmsg, views, _NOTHING, _NOW)
+
+        self.fd = sock.fileno()
+        self.read, self.fill, self.write, self.gather = read, fill, write, gather
+
+
+class SocketConnection(StreamConnection):
+    """A connection over one stream socket; the other end may be a `multiprocessing.connection.Connection`.
+
+    Made from the number of a socket, or from a `Socket` that has this number; either is the connection's
+    from then on. Objects are pickled in band.
+    """
+
+    framing = STANDARD
+
+    def __init__(
+        self,
+        read_fd: int | None,
+        write_fd: int | None,
+        *,
+        serializer: Serializer = IN_BAND,
+        message_limit: int | None = None,
+        name: str | None = None,
+        notify: Notify = silent,
+        sock: Socket | None = None,
+    ) -> None:
+        if sock is None:
+            # The family matters to calls that are not made here.
+            sock = Socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, write_fd if read_fd is None else read_fd)
+        self._socket = sock
+        # Another default timeout of the program's would make each call wait.
+        sock.setblocking(True)
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            # A message is one write. The second of two that are sent in a row would wait for the other side's
+            # acknowledgement of the first, some 40 ms.
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        super().__init__(
+            read_fd, write_fd, serializer=serializer, message_limit=message_limit, name=name, notify=notify
+        )
+
+    def _descriptor(self, fd: int) -> Descriptor:
+        return _SocketDescriptor(self._socket)
+
+    def _close_fds(self) -> None:
+        self._fds.clear()
+        self._socket.close()
+
+    def __del__(self) -> None:
+        # The socket closes itself when nobody holds it any more. Somebody may, if this is not quite made yet.
+        if self._closed_by is None and getattr(self, "_generation", None) is forks.generation:
+            with contextlib.suppress(OSError):
+                self._push_quietly()
+
+
+def connect(
+    address: Any, family: int, *, authkey: bytes | None = None, timeout: float | None = None
+) -> SocketConnection:
+    """Connect to a listener, which may be one of the standard library's, and prove who we are.
+
+    Blocks: while the listener has no room for another client, and, with an `authkey`, until it has taken us
+        and is through the handshake; `timeout` seconds in all, None for `CONNECT_TIMEOUT`. A host's name is
+        looked up without regard to it.
+    Raises: `TimedOut`; `HandshakeFailed`, also where an abstract address belongs to another user than this
+        one and root; `HandshakeTimedOut` for a listener that says nothing; EndOfStream for one that closes
+        the connection in the handshake; OSError where nobody listens.
+    """
+    seconds = CONNECT_TIMEOUT if timeout is None else timeout
+    deadline = deadline_after(seconds)
+    made: list[Socket] = []
+    made.extend(map(Socket, (family,), (socket.SOCK_STREAM,)))
+    sock = made[0]
+    try:
+        peer = f"the listener at {address!r}"
+        _reach(sock, address, deadline, f"{peer} took no connection within {seconds:g} s")
+        if is_abstract(address):
+            user = foreign_user(sock)
+            if user is not None:
+                raise HandshakeFailed(
+                    f"{peer} belongs to the user {user}, neither to this one ({os.geteuid()}) nor to root",
+                    "between users, use the path of a file as the address",
+                )
+        fd = sock.fileno()
+        connection = SocketConnection(fd, fd, sock=sock)
+        if authkey is not None:
+            _prove(connection, Handshake(connection, calling(authkey), peer), deadline, seconds)
+        return connection
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _reach(sock: Socket, address: Any, deadline: Deadline, too_late: str) -> None:
+    sock.setblocking(False)
+    patience = Patience()
+    tries = 0
+    while True:
+        try:
+            sock.connect(address)
+            return
+        except BlockingIOError as error:
+            under_way = error.errno != errno.EAGAIN
+        except OSError as error:
+            if error.errno == errno.EISCONN:
+                return
+            raise
+        if deadline.expired:
+            raise TimedOut(too_late, "a listener takes clients while it is in `accept`")
+        if under_way:
+            patience.wait(((sock.fileno(), POLLOUT),), deadline)
+        else:  # The backlog of a Unix socket is full, and nothing tells when it will not be.
+            tries += 1
+            pause(tries)
+
+
+def _prove(connection: SocketConnection, handshake: Handshake, deadline: Deadline, seconds: float) -> None:
+    patience = Patience()
+    interests = ((connection.fileno(), POLLIN),)
+    while True:
+        patience.wait(interests, deadline)
+        if handshake.advance():
+            return
+        if deadline.expired:
+            raise handshake.late(seconds, "does it use an authkey, and is it in `accept`?")
+
+
+def is_abstract(address: Any) -> bool:
+    """Whether it is an abstract address of Linux's Unix sockets: one without a file."""
+    return isinstance(address, bytes | str) and address[:1] in ("\0", b"\0")
+
+
+def foreign_user(sock: Socket) -> int | None:
+    """The number of the user on the other side of a Unix socket, unless it is this process's user or root.
+
+    An abstract address has no file whose mode says who may connect, and anybody may take it first.
+    """
+    if sys.platform != "linux":
+        return None
+    found = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    user: int = _CREDENTIALS.unpack(found)[1]
+    return None if user in (0, os.geteuid()) else user
