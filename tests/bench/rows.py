@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import multiprocessing.forkserver
 import os
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import bench_targets as targets
 from pairing import Absolute, Measure, Paired, Side
 from queue_rows import queue_rows
 from scale import CORES, MIB, Scale, context_of, small_dict
+from value_rows import value_rows
 
 __all__ = ["all_rows"]
 
@@ -55,7 +55,7 @@ def all_rows(scale: Scale) -> list[Paired | Absolute]:
         for pair in (("send_bytes", "recv_bytes"), ("send", "recv")):
             name = f"copies at the {end}, {'/'.join(pair)} of {huge} bytes"
             rows.append(Absolute(name, partial(_copies, scale, end, pair), "x", None))
-    return rows + queue_rows(scale)
+    return rows + queue_rows(scale) + value_rows(scale)
 
 
 @contextlib.contextmanager
@@ -236,12 +236,6 @@ def _start_and_join(scale: Scale, method: str, side: Side) -> Iterator[Measure]:
         assert process.exitcode == 0
 
     def measure() -> float:
-        # A fork server belongs to the side that started it, with what that side has it import.
-        if method == "forkserver":
-            server: Any = multiprocessing.forkserver
-            server._forkserver._stop()
-            server._forkserver._preload_modules = ["__main__"]
-            start_and_join()
         began = time.perf_counter()
         for _ in range(count):
             start_and_join()
