@@ -16,10 +16,58 @@ __version__ = "0.1.0.dev0"
 
 TYPE_CHECKING = False  # what type checkers take for true; importing typing would cost 3 ms in every child
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
-    from . import abc, connection, errors
+    from . import (
+        abc,
+        connection,
+        context,
+        dummy,
+        errors,
+        managers,
+        pool,
+        process,
+        queues,
+        shared_memory,
+        sharedctypes,
+        synchronize,
+    )
+    from ._default import (
+        Array,
+        AuthenticationError,
+        Barrier,
+        BoundedSemaphore,
+        Condition,
+        Event,
+        JoinableQueue,
+        Lock,
+        Manager,
+        Pipe,
+        Pool,
+        ProcessError,
+        Queue,
+        RawArray,
+        RawValue,
+        RLock,
+        Semaphore,
+        SimpleQueue,
+        TimeoutError,  # noqa: A004 - its name there
+        Value,
+        active_children,
+        allow_connection_pickling,
+        cpu_count,
+        current_process,
+        freeze_support,
+        get_all_start_methods,
+        get_logger,
+        get_start_method,
+        log_to_stderr,
+        parent_process,
+        reducer,
+        set_executable,
+        set_forkserver_preload,
+        set_start_method,
+    )
     from ._plugins import register
     from .abc import Channel, Connection
     from .capabilities import Capabilities, StartCapabilities
@@ -37,9 +85,13 @@ if TYPE_CHECKING:
         DuplicateBackend,
         EndOfStream,
         FallbackWarning,
+        HandleLost,
+        HandshakeFailed,
+        HandshakeTimedOut,
         IpcframeError,
         IpcframeWarning,
         MessageTooLarge,
+        OutOfSharedMemory,
         OwnerDiedWarning,
         PeerGone,
         PluginBroken,
@@ -53,46 +105,40 @@ if TYPE_CHECKING:
     from .hookspecs import hookimpl
     from .process import Process
 
-_HOMES = {
-    "abc": "",
-    "connection": "",
-    "errors": "",
-    "register": "_plugins",
-    "Channel": "abc",
-    "Connection": "abc",
-    "Capabilities": "capabilities",
-    "StartCapabilities": "capabilities",
-    "configure": "config",
-    "Context": "context",
-    "get_context": "context",
-    "install": "dropin",
-    "hookimpl": "hookspecs",
-    "Process": "process",
-    "BackendBroken": "errors",
-    "BackendNotFound": "errors",
-    "BackendUnavailable": "errors",
-    "BrokenConnection": "errors",
-    "BufferTooShort": "errors",
-    "ClosedError": "errors",
-    "ConfigError": "errors",
-    "DuplicateBackend": "errors",
-    "EndOfStream": "errors",
-    "FallbackWarning": "errors",
-    "IpcframeError": "errors",
-    "IpcframeWarning": "errors",
-    "MessageTooLarge": "errors",
-    "OwnerDiedWarning": "errors",
-    "QueueLimitReached": "errors",
-    "PeerGone": "errors",
-    "PluginBroken": "errors",
-    "PluginNotFound": "errors",
-    "PluginUnavailable": "errors",
-    "RemoteError": "errors",
-    "TimedOut": "errors",
-    "UnsupportedOperation": "errors",
+_NAMES = {
+    "": (
+        "abc connection context dummy errors managers pool process queues shared_memory "
+        "sharedctypes synchronize"
+    ),
+    "_default": (
+        "Array AuthenticationError Barrier BoundedSemaphore Condition Event JoinableQueue Lock "
+        "Manager Pipe Pool ProcessError Queue RLock RawArray RawValue Semaphore SimpleQueue "
+        "TimeoutError Value active_children allow_connection_pickling cpu_count current_process "
+        "freeze_support get_all_start_methods get_logger get_start_method log_to_stderr "
+        "parent_process reducer set_executable set_forkserver_preload set_start_method"
+    ),
+    "_plugins": "register",
+    "abc": "Channel Connection",
+    "capabilities": "Capabilities StartCapabilities",
+    "config": "configure",
+    "context": "Context get_context",
+    "dropin": "install",
+    "errors": (
+        "BackendBroken BackendNotFound BackendUnavailable BrokenConnection BufferTooShort "
+        "ClosedError ConfigError DuplicateBackend EndOfStream FallbackWarning HandleLost "
+        "HandshakeFailed HandshakeTimedOut IpcframeError IpcframeWarning MessageTooLarge "
+        "OutOfSharedMemory OwnerDiedWarning PeerGone PluginBroken PluginNotFound PluginUnavailable "
+        "QueueLimitReached RemoteError TimedOut UnsupportedOperation"
+    ),
+    "hookspecs": "hookimpl",
+    "process": "Process",
 }
+"""Which module each name comes from; submodules come first."""
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
+    "Array",
+    "AuthenticationError",
     "BackendBroken",
     "BackendNotFound",
     "BackendUnavailable",
@@ -111,119 +157,71 @@ __all__ = [
     "EndOfStream",
     "Event",
     "FallbackWarning",
+    "HandleLost",
+    "HandshakeFailed",
+    "HandshakeTimedOut",
     "IpcframeError",
     "IpcframeWarning",
     "JoinableQueue",
     "Lock",
+    "Manager",
     "MessageTooLarge",
+    "OutOfSharedMemory",
     "OwnerDiedWarning",
     "PeerGone",
     "Pipe",
     "PluginBroken",
     "PluginNotFound",
     "PluginUnavailable",
+    "Pool",
     "Process",
+    "ProcessError",
     "Queue",
     "QueueLimitReached",
     "RLock",
+    "RawArray",
+    "RawValue",
     "RemoteError",
     "Semaphore",
     "SimpleQueue",
     "StartCapabilities",
     "TimedOut",
+    "TimeoutError",
     "UnsupportedOperation",
+    "Value",
     "__version__",
     "abc",
+    "active_children",
+    "allow_connection_pickling",
     "configure",
     "connection",
+    "context",
+    "cpu_count",
+    "current_process",
+    "dummy",
     "errors",
+    "freeze_support",
+    "get_all_start_methods",
     "get_context",
+    "get_logger",
+    "get_start_method",
     "hookimpl",
     "install",
+    "log_to_stderr",
+    "managers",
+    "parent_process",
+    "pool",
+    "process",
+    "queues",
+    "reducer",
     "register",
+    "set_executable",
+    "set_forkserver_preload",
+    "set_start_method",
+    "shared_memory",
+    "sharedctypes",
+    "synchronize",
 ]
-
-
-def Pipe(  # noqa: N802 - multiprocessing's name
-    duplex: bool = True, *, name: str | None = None, backend: str | None = None
-) -> tuple[Connection, Connection]:
-    """Two connected ends of the default context; see `Context.Pipe`."""
-    return _default().Pipe(duplex, name=name, backend=backend)
-
-
-def Queue(  # noqa: N802 - multiprocessing's name
-    maxsize: int = 0, *, name: str | None = None, backend: str | None = None
-) -> abc.Queue:
-    """A queue of the default context; see `Context.Queue`."""
-    return _default().Queue(maxsize, name=name, backend=backend)
-
-
-def JoinableQueue(  # noqa: N802 - multiprocessing's name
-    maxsize: int = 0, *, name: str | None = None, backend: str | None = None
-) -> abc.JoinableQueue:
-    """A queue with `task_done` and `join`; see `Context.JoinableQueue`."""
-    return _default().JoinableQueue(maxsize, name=name, backend=backend)
-
-
-def SimpleQueue(  # noqa: N802 - multiprocessing's name
-    *, name: str | None = None, backend: str | None = None
-) -> abc.Queue:
-    """A queue without a bound; see `Context.SimpleQueue`."""
-    return _default().SimpleQueue(name=name, backend=backend)
-
-
-def Lock(*, name: str | None = None, backend: str | None = None) -> abc.Lock:  # noqa: N802 - as above
-    """A lock of the default context; see `Context.Lock`."""
-    return _default().Lock(name=name, backend=backend)
-
-
-def RLock(*, name: str | None = None, backend: str | None = None) -> abc.RLock:  # noqa: N802 - as above
-    """A lock that its thread may acquire again; see `Context.RLock`."""
-    return _default().RLock(name=name, backend=backend)
-
-
-def Semaphore(  # noqa: N802 - multiprocessing's name
-    value: int = 1, *, name: str | None = None, backend: str | None = None
-) -> abc.Semaphore:
-    """A number of permits; see `Context.Semaphore`."""
-    return _default().Semaphore(value, name=name, backend=backend)
-
-
-def BoundedSemaphore(  # noqa: N802 - multiprocessing's name
-    value: int = 1, *, owned: bool = False, name: str | None = None, backend: str | None = None
-) -> abc.BoundedSemaphore:
-    """A semaphore that takes no more back than it began with; see `Context.BoundedSemaphore`."""
-    return _default().BoundedSemaphore(value, owned=owned, name=name, backend=backend)
-
-
-def Condition(  # noqa: N802 - multiprocessing's name
-    lock: abc.Lock | abc.RLock | None = None, *, name: str | None = None, backend: str | None = None
-) -> abc.Condition:
-    """A lock with a place to wait; see `Context.Condition`."""
-    return _default().Condition(lock, name=name, backend=backend)
-
-
-def Event(*, name: str | None = None, backend: str | None = None) -> abc.Event:  # noqa: N802 - as above
-    """A flag to wait for; see `Context.Event`."""
-    return _default().Event(name=name, backend=backend)
-
-
-def Barrier(  # noqa: N802 - multiprocessing's name
-    parties: int,
-    action: Callable[[], object] | None = None,
-    timeout: float | None = None,
-    *,
-    name: str | None = None,
-    backend: str | None = None,
-) -> abc.Barrier:
-    """A number of parties that wait for each other; see `Context.Barrier`."""
-    return _default().Barrier(parties, action, timeout, name=name, backend=backend)
-
-
-def _default() -> Context:
-    from .context import get_context
-
-    return get_context()
 
 
 def __getattr__(name: str) -> Any:

@@ -7,23 +7,25 @@ as the same one in any process of the tree.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import multiprocessing
 import multiprocessing.context
 import pickle
 import warnings
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from functools import cached_property
 from typing import Any, NamedTuple, cast
 
 from . import _boot, _plugins, abc, config
+from ._factories import Factories
 from ._observers import Observers
 from .abc import Backend, Channel, Connection, StartMethod
-from .errors import FallbackWarning
+from .errors import FallbackWarning, PluginBroken, PluginUnavailable
 from .process import Parcel, Process, _Report, process_class
 from .settings import Sourced
 from .toolkit.serialisation import PickleSerializer
 
-__all__ = ["Context", "Spec", "get_context", "restore", "spec_for"]
+__all__ = ["Context", "Spec", "default_context", "get_context", "restore", "spec_for"]
 
 
 class Spec(NamedTuple):
@@ -54,7 +56,7 @@ class Spec(NamedTuple):
         return self._replace(start_method=offer, label=made.label, forked=made.capabilities.forked)
 
 
-class Context(multiprocessing.context.BaseContext):
+class Context(Factories):
     """One backend, one start method and their settings, with the methods of a multiprocessing context."""
 
     _name: str
@@ -77,100 +79,18 @@ class Context(multiprocessing.context.BaseContext):
         """The backend that objects are on unless they name another; made when it is first needed."""
         return self._backend(self.spec.backend)
 
-    def Pipe(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
-        self, duplex: bool = True, *, name: str | None = None, backend: str | None = None
+    def _make_pipe(
+        self, duplex: bool, name: str | None, backend: str | None
     ) -> tuple[Connection, Connection]:
-        """Two connected ends; not duplex, the first only receives and the second only sends.
-
-        `name` is for people; `backend` puts this pipe on another backend than the context's.
-        """
-        chosen = self._choose("connection", name, backend)
-        pair = self.notify.make_connection_pair(chosen, bool(duplex), name)
+        pair = self.notify.make_connection_pair(self._choose("connection", name, backend), duplex, name)
         for end in pair:
             cast(Any, end).notify = self.notify
             if self.notify.reducers:
                 end._serializer = PickleSerializer(self.notify.reducers)
         return pair
 
-    def Channel(self, *, name: str | None = None, backend: str | None = None) -> Channel:  # noqa: N802
-        """A channel: packets from any process to any process, each taken whole by exactly one."""
+    def _make_channel(self, name: str | None, backend: str | None) -> Channel:
         return self.notify.make_channel(self._choose("channel", name, backend), name)
-
-    def Queue(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
-        self, maxsize: int = 0, *, name: str | None = None, backend: str | None = None
-    ) -> abc.Queue:
-        """A queue of objects; with a positive `maxsize`, `put` waits while so many are in it."""
-        made: abc.Queue = self._make("queue", (maxsize,), name, backend)
-        return made
-
-    def JoinableQueue(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
-        self, maxsize: int = 0, *, name: str | None = None, backend: str | None = None
-    ) -> abc.JoinableQueue:
-        """A queue with `task_done` and `join`."""
-        made: abc.JoinableQueue = self._make("joinable_queue", (maxsize,), name, backend)
-        return made
-
-    def SimpleQueue(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
-        self, *, name: str | None = None, backend: str | None = None
-    ) -> abc.Queue:
-        """A queue without a bound."""
-        made: abc.Queue = self._make("simple_queue", (), name, backend)
-        return made
-
-    def Lock(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
-        self, *, name: str | None = None, backend: str | None = None
-    ) -> abc.Lock:
-        """A lock, which comes free when its holder is killed."""
-        made: abc.Lock = self._make("lock", (), name, backend)
-        return made
-
-    def RLock(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
-        self, *, name: str | None = None, backend: str | None = None
-    ) -> abc.RLock:
-        """A lock that its thread may acquire again."""
-        made: abc.RLock = self._make("rlock", (), name, backend)
-        return made
-
-    def Semaphore(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
-        self, value: int = 1, *, name: str | None = None, backend: str | None = None
-    ) -> abc.Semaphore:
-        """A number of permits, without owners."""
-        made: abc.Semaphore = self._make("semaphore", (value,), name, backend)
-        return made
-
-    def BoundedSemaphore(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
-        self, value: int = 1, *, owned: bool = False, name: str | None = None, backend: str | None = None
-    ) -> abc.BoundedSemaphore:
-        """A semaphore that takes no more back than it began with; `owned`, the dead give theirs back."""
-        made: abc.BoundedSemaphore = self._make("bounded_semaphore", (value, owned), name, backend)
-        return made
-
-    def Condition(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
-        self, lock: abc.Lock | abc.RLock | None = None, *, name: str | None = None, backend: str | None = None
-    ) -> abc.Condition:
-        """A lock with a place to wait for what it guards."""
-        made: abc.Condition = self._make("condition", (lock,), name, backend)
-        return made
-
-    def Event(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
-        self, *, name: str | None = None, backend: str | None = None
-    ) -> abc.Event:
-        """A flag to wait for."""
-        made: abc.Event = self._make("event", (), name, backend)
-        return made
-
-    def Barrier(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
-        self,
-        parties: int,
-        action: Callable[[], object] | None = None,
-        timeout: float | None = None,
-        *,
-        name: str | None = None,
-        backend: str | None = None,
-    ) -> abc.Barrier:
-        """A number of parties that wait for each other."""
-        made: abc.Barrier = self._make("barrier", (parties, action, timeout), name, backend)
-        return made
 
     def _make(self, kind: str, args: tuple[Any, ...], name: str | None, backend: str | None) -> Any:
         made = self.notify.make(self._choose(kind, name, backend), kind, args, name)
@@ -209,6 +129,14 @@ class Context(multiprocessing.context.BaseContext):
             self._backends[offer] = made
         return self._backends[offer]
 
+    def _preload(self, modules: list[str]) -> None:
+        # As in multiprocessing, it is said once for the process, whatever this context starts by.
+        for offer in _plugins.offers("start_method"):
+            with contextlib.suppress(PluginBroken, PluginUnavailable):
+                method = _start_method(offer)
+                if method.capabilities.preloads:
+                    method.preload(modules)
+
     def _launch(self, process: Any) -> Any:
         """Start a child from this context; returns what watches it."""
         report = None
@@ -232,6 +160,8 @@ _contexts: dict[Hashable, Context] = {}
 _classes: dict[str, type[Context]] = {}
 _start_methods: dict[_plugins.Offer, StartMethod] = {}
 _reasons: dict[tuple[_plugins.Offer, tuple[tuple[str, Sourced], ...]], str | None] = {}
+choice: Sourced | None = None
+"""The start method that `set_start_method` chose."""
 installed: tuple[Spec, ...] = ()
 """What `ipcframe.install` put in the place of multiprocessing's contexts; the default comes first."""
 
@@ -252,6 +182,14 @@ def get_context(
     return restore(*spec_for(method, backend=backend, strict=strict, plugins=plugins))
 
 
+def default_context() -> Context:
+    """What functions of the package, and ``ctx=None``, mean: while installed, multiprocessing's default."""
+    if installed and choice is None:
+        current = cast(Any, multiprocessing.context)._default_context.get_context()
+        return current if isinstance(current, Context) else get_context(current._name)
+    return get_context()
+
+
 def spec_for(
     method: str | None = None,
     *,
@@ -261,6 +199,8 @@ def spec_for(
 ) -> Spec:
     """What `get_context` would make a context of."""
     settings = config.effective()
+    if choice is not None:
+        settings["start_method"] = choice
     given = {"start_method": method, "backend": backend, "strict": strict, "plugins": plugins}
     for key, value in given.items():
         if value is not None:
@@ -373,7 +313,17 @@ def _pack_boot() -> tuple[dict[str, bytes], tuple[str, ...]]:
         _plugins.__name__: (_plugins.travelling(),),
         config.__name__: config.snapshot(),
     }
+    if choice is not None:
+        parts[__name__] = (choice,)
     if not installed:
         return _boot.pack(parts), ()
     dropin = f"{__package__}.dropin"
     return _boot.pack({**parts, dropin: (installed,)}), (dropin,)
+
+
+def _adopt(parents: Sourced) -> None:
+    global choice
+    choice = parents
+
+
+_boot.deliver(__name__, _adopt)

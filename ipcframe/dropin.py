@@ -1,8 +1,7 @@
 """`install`: the module `multiprocessing` hands out our objects, in this process and its children.
 
-The standard library's own classes stay where nothing of ours stands in for them yet. Programs reach us by
-three ways, and each is served: names of the package `multiprocessing` (bound methods of one default
-context, which import from the submodules when called), contexts, and the submodules' own names.
+Programs reach us by three ways, and each is served: names of the package `multiprocessing` (bound methods of
+one default context, which import from the submodules when called), contexts, and the submodules' own names.
 """
 
 from __future__ import annotations
@@ -14,13 +13,12 @@ import multiprocessing
 import multiprocessing.connection
 import multiprocessing.context
 import sys
-from multiprocessing import util
+from multiprocessing import resource_tracker, util
 from typing import Any, cast
 
 from . import _boot, _plugins, connection, context, process
-from .abc import Connection
+from ._factories import Factories
 from .errors import PluginBroken, PluginUnavailable
-from .toolkit.virtual import KINDS
 from .toolkit.virtual import __name__ as virtual
 
 __all__ = ["Process", "install", "install_specs", "survey", "uninstall"]
@@ -28,6 +26,7 @@ __all__ = ["Process", "install", "install_specs", "survey", "uninstall"]
 _standard: Any = multiprocessing.context
 _saved: list[tuple[Any, str, Any]] = []
 _ABSENT = object()
+_THEIRS = multiprocessing.__name__
 
 
 class Process(process.Process):
@@ -48,35 +47,19 @@ class Process(process.Process):
         cast(Any, Process._context().Process)._after_fork()
 
 
-def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:  # noqa: N802 - the standard library's name
-    """Return two connections, of the default context."""
-    return Process._context().Pipe(duplex)
-
-
-KINDS_OF = {
-    "Queue": "queue",
-    "JoinableQueue": "joinable_queue",
-    "SimpleQueue": "simple_queue",
-    "Lock": "lock",
-    "RLock": "rlock",
-    "Semaphore": "semaphore",
-    "BoundedSemaphore": "bounded_semaphore",
-    "Condition": "condition",
-    "Event": "event",
-    "Barrier": "barrier",
+_FACTORIES = [
+    name
+    for name in vars(Factories)
+    if not name.startswith("_") and name in multiprocessing.__all__ and name != "get_context"
+]
+"""The functions of multiprocessing that make something, and are methods of its default context."""
+_FORGOTTEN = {
+    "multiprocessing.synchronize": ("Barrier",),
+    "multiprocessing.sharedctypes": tuple(f"Synchronized{kind}" for kind in ("", "Base", "Array", "String")),
 }
-"""The names of multiprocessing's queues and primitives, and what the toolkit calls them."""
-_CLASSES = {
-    "queues": ("Queue", "JoinableQueue", "SimpleQueue"),
-    "synchronize": ("Lock", "RLock", "Semaphore", "BoundedSemaphore", "Condition", "Event", "Barrier"),
-}
-"""Submodules, and the classes in them that programs derive from, make with ``ctx=``, or test for."""
-
-
-def _class(name: str) -> type:
-    module, cls = KINDS[KINDS_OF[name]]
-    found: type = getattr(importlib.import_module(f"{virtual}.{module}"), cls)
-    return found
+"""Public names that are not in their `__all__`."""
+_SUBMODULES = ("connection", "managers", "queues", "shared_memory", "sharedctypes", "synchronize")
+"""Submodules that have public names for which our submodule of that name has something else."""
 
 
 def _method(name: str) -> Any:
@@ -139,36 +122,43 @@ def install_specs(specs: tuple[context.Spec, ...]) -> None:
     for name, original in _originals().items():
         if name in ours and not isinstance(original, context.Context):
             _replace(type(original), "Process", ours[name].Process)  # for who has obtained it already
-    for name in KINDS_OF:
+    for name in _FACTORIES:
         _replace(type(default_context), name, _method(name))
         _replace(multiprocessing, name, getattr(default_context, name))
-    for submodule in _CLASSES:
+    for submodule in _SUBMODULES:
         if loaded := sys.modules.get(f"multiprocessing.{submodule}"):
             _adopt(loaded)
     sys.meta_path.insert(0, _finder)
-    _replace(multiprocessing.connection, "Pipe", Pipe)
-    _replace(multiprocessing.connection, "wait", connection.wait)
     context.installed = specs
 
 
 class _Finder:
-    """Puts our classes into `multiprocessing.queues` and `synchronize` when they are imported.
+    """Puts ours into a submodule of multiprocessing once both are imported, whichever is asked for first.
 
-    Most children import neither; on a machine without semaphores, the second cannot be imported at all.
+    Most children import none; on a machine without semaphores, `synchronize` cannot be imported at all.
     """
 
-    @staticmethod
-    def find_spec(name: str, path: Any, target: Any = None) -> Any:
-        if name not in [f"multiprocessing.{submodule}" for submodule in _CLASSES]:
+    def __init__(self) -> None:
+        self._executing: set[str] = set()
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        package, _, submodule = name.rpartition(".")
+        if package not in (_THEIRS, __package__) or submodule not in _SUBMODULES:
             return None
         spec: Any = importlib.machinery.PathFinder.find_spec(name, path, target)
         if spec is not None:
             execute = spec.loader.exec_module
 
             def execute_and_adopt(module: Any) -> None:
-                execute(module)
-                if _finder in sys.meta_path:
-                    _adopt(module)
+                self._executing.add(name)
+                try:
+                    execute(module)
+                finally:
+                    self._executing.discard(name)
+                other = f"{_THEIRS if package == __package__ else __package__}.{submodule}"
+                if _finder in sys.meta_path and other not in self._executing:  # else it imports this one
+                    importlib.import_module(other)
+                    _adopt(sys.modules[f"{_THEIRS}.{submodule}"])
 
             spec.loader.exec_module = execute_and_adopt
         return spec
@@ -178,13 +168,33 @@ _finder: Any = _Finder()
 
 
 def _adopt(module: Any) -> None:
-    """Put our classes into a submodule."""
+    """Put ours into a submodule, in the place of the public names of theirs."""
     standard = dict(vars(module))
-    for name in _CLASSES[module.__name__.removeprefix("multiprocessing.")]:
-        _replace(module, name, _class(name))
+    for name, ours in _replacements(module):
+        _replace(module, name, ours)
     _replace(importlib.import_module(f"{virtual}.parts"), "stand_in", _stand_in)
+    if "listener_client" in standard:
+        _mend_managers(module, standard)
+    if "SharedMemory" in standard:
+        # Programs call it after attaching, against what the standard library's class does then.
+        _replace(
+            resource_tracker, "unregister", importlib.import_module(f"{__package__}.shared_memory").unregister
+        )
     if "JoinableQueue" in standard:
         _mend_queues(module, standard)
+
+
+def _replacements(module: Any) -> list[tuple[str, Any]]:
+    submodule: Any = importlib.import_module(f"{__package__}.{module.__name__.rpartition('.')[2]}")
+    public = {*module.__all__, *_FORGOTTEN.get(module.__name__, ())}
+    pairs = [(name, getattr(submodule, name)) for name in public if name in submodule.__all__]
+    return [(name, ours) for name, ours in pairs if ours is not getattr(module, name)]
+
+
+def _mend_managers(managers: Any, standard: dict[str, Any]) -> None:
+    """For classes of managers derived before the installation: they listen and connect as ours do."""
+    ours = {**standard["listener_client"], "pickle": (connection.Listener, connection.Client)}
+    _replace(managers, "listener_client", ours)
 
 
 def _mend_queues(queues: Any, standard: dict[str, Any]) -> None:
@@ -198,9 +208,10 @@ def _mend_queues(queues: Any, standard: dict[str, Any]) -> None:
         _replace(queues.Queue, name, staticmethod(getattr(standard["Queue"], name)))
     made = tuple({type(obj) for obj in util._afterfork_registry.values()})  # type: ignore[attr-defined]
     for name in ("Queue", "JoinableQueue"):
+        cls_of_ours = getattr(queues, name)
         for derived in standard[name].__subclasses__():
             if derived.__module__ != queues.__name__ and not any(issubclass(cls, derived) for cls in made):
-                ours = [_class(name) if base is standard[name] else base for base in derived.__bases__]
+                ours = [cls_of_ours if base is standard[name] else base for base in derived.__bases__]
                 _saved.append((derived, "__bases__", derived.__bases__))
                 derived.__bases__ = tuple(ours)
 
@@ -222,19 +233,18 @@ def uninstall() -> None:
 
 
 def survey() -> list[tuple[str, str]]:
-    """The public names of `multiprocessing`, and for each "ipcframe" or "multiprocessing"."""
-    ours = {
-        *KINDS_OF,
-        "Pipe",
-        "Process",
-        "get_context",
-        "get_start_method",
-        "set_start_method",
-        "get_all_start_methods",
-    }
-    names = [(name, "ipcframe" if name in ours else "multiprocessing") for name in multiprocessing.__all__]
-    names += [(f"{module}.{name}", "ipcframe") for module, some in _CLASSES.items() for name in some]
-    return sorted([*names, ("connection.Pipe", "ipcframe"), ("connection.wait", "ipcframe")])
+    """While installed: the names of `multiprocessing`, and for each "ipcframe" or "multiprocessing"."""
+    theirs: dict[str, Any] = {"": multiprocessing}
+    for submodule in _SUBMODULES:
+        theirs[f"{submodule}."] = importlib.import_module(f"multiprocessing.{submodule}")
+    replaced = {(id(owner), name) for owner, name, _ in _saved}
+    ours = {"get_context", "get_start_method", "set_start_method"}  # they go by the contexts, which are ours
+    return sorted(
+        (prefix + name, "ipcframe" if (id(owner), name) in replaced or name in ours else "multiprocessing")
+        for prefix, owner in theirs.items()
+        for name in {*owner.__all__, *(name for one, name, _ in _saved if one is owner)}
+        if not name.startswith("_")
+    )
 
 
 def _originals() -> dict[str, Any]:

@@ -21,11 +21,17 @@ UPPER = [
     {"hookspecs"},
     {"_plugins"},
     {"config", "_observers", "_core_hooks"},
-    {"context", "process", "dropin", "connection"},
+    {
+        *("context", "process", "_factories", "_servers"),
+        *("connection", "managers", "pool", "queues", "shared_memory", "sharedctypes", "synchronize"),
+    },
+    {"_default", "dropin", "dummy"},
     {"__init__", "__main__", "cli"},
 ]
 FOR_PLUGINS = {"abc", "hookspecs", "capabilities", "settings", "errors", "deadline", "toolkit"}
 NAMES = {"pipe", "unix", "shm", "fork", "spawn", "forkserver", "trace"}
+NO_PLUGINS = {("shared_memory.py", "shm"), ("handles.py", "pipe")}
+"""Where one of these words is something else: an attribute of multiprocessing, a fixture."""
 
 
 def files(folder: Path) -> list[Path]:
@@ -101,7 +107,7 @@ def test_plugins_import_only_the_contracts_and_the_toolkit(path: Path) -> None:
 def test_the_core_knows_no_plugin_by_name(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            assert node.value not in NAMES, (
+            assert node.value not in NAMES or (path.name, node.value) in NO_PLUGINS, (
                 f"line {node.lineno}: the core names the plugin {node.value!r}; only defaults.toml may"
             )
         if isinstance(node, ast.Import | ast.ImportFrom):

@@ -19,13 +19,39 @@ UNMODIFIED = [
     "condition_producer_consumer.py",
     "barrier_phases.py",
     "tokens_queue.py",
+    "pool_map.py",
+    "manager_dict.py",
+    "shared_array.py",
+    "remote_manager.py",
 ]
 PRINTED = {
     "pipe_tutorial.py": "answer: ['hello', None, 42]\nexit code: 0\n",
     "queue_tutorial.py": "squares: 1 4 9 16 25 36 49 64 81 100\nexit codes: 0 0 0\n",
     "condition_producer_consumer.py": "sum of the items: 499500\nas it should be: 499500\n",
     "barrier_phases.py": "numbers: 3 1 4 1 5 9 2 6\nsums: 3 4 8 9 14 23 25 31\n",
+    "manager_dict.py": """\
+and    1 [2]
+brown  1 [2]
+dog    2 [2, 4]
+fox    2 [1, 3]
+lazy   1 [1]
+quick  1 [1]
+the    4 [0, 0, 0, 3]
+characters: 50
+""",
+    "shared_array.py": "changed in place: True\nthe sum of the workers: True\n",
+    "remote_manager.py": """\
+answers: [(1, 1), (2, 4), (3, 9), (4, 16), (5, 25), (6, 36)]
+clients: 0 0
+without the key: refused
+""",
 }
+SLOW = ["manager_dict.py", "shared_array.py", "remote_manager.py"]
+RUNS = [
+    pytest.param(program, method, marks=[pytest.mark.ci] if program in SLOW and method != "fork" else [])
+    for program in PRINTED
+    for method in METHODS
+]
 SURVIVED = """\
 the lock came from a dead process: True
 told by: OwnerDiedWarning
@@ -61,8 +87,7 @@ def test_tokens_counts_what_one_process_counts(method: str) -> None:
     assert f"2 workers, {method}" in printed or f"workers, {method}" in printed
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("program", PRINTED)
+@pytest.mark.parametrize(("program", "method"), RUNS)
 def test_a_program_prints_what_it_should(program: str, method: str) -> None:
     assert run(program, method) == PRINTED[program]
 
@@ -78,6 +103,15 @@ def test_tokens_from_a_queue_are_those_that_are_counted_without_us() -> None:
     assert "files:  40" in without
     for method in METHODS:
         assert run("tokens_queue.py", method, *options, "--quiet") == without
+
+
+@pytest.mark.parametrize(
+    "method", ["fork", *(pytest.param(one, marks=pytest.mark.ci) for one in METHODS[1:])]
+)
+def test_a_pool_maps_over_files_as_without_us(method: str) -> None:
+    without = python(str(EXAMPLES / "pool_map.py")).stdout
+    assert "the same as one process: True" in without
+    assert run("pool_map.py", method) == without
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -33,13 +33,13 @@ def later(method: str) -> Any:
     return pytest.param(method, marks=pytest.mark.ci)
 
 
-@pytest.mark.parametrize("method", [FORK, SPAWN, later(FORKSERVER)])
+@pytest.mark.parametrize("method", [FORK, later(SPAWN), later(FORKSERVER)])
 def test_clients_of_an_installed_backend(method: str, tmp_path: Path) -> None:
     done = clients_done(str(PROGRAM), "installed", method, elsewhere=tmp_path)
     assert done == [*ANYWHERE, *INSTALLED]
 
 
-@pytest.mark.parametrize("method", [FORK, later(SPAWN), FORKSERVER])
+@pytest.mark.parametrize("method", [later(FORK), SPAWN, later(FORKSERVER)])
 def test_clients_that_are_given_a_context(method: str, tmp_path: Path) -> None:
     assert clients_done(str(PROGRAM), "context", method, elsewhere=tmp_path) == ANYWHERE
 

@@ -38,6 +38,7 @@ def count_ours() -> None:
     """Count from now on."""
     import importlib
 
+    import ipcframe
     from ipcframe.context import Context
     from ipcframe.toolkit import virtual
 
@@ -45,6 +46,7 @@ def count_ours() -> None:
         getattr(importlib.import_module(f"{virtual.__name__}.{module}"), name)
         for module, name in virtual.KINDS.values()
     ]
+    classes += [ipcframe.connection.Listener, ipcframe.shared_memory.SharedMemory]
     for owner, name in [(Context, "Pipe"), (Context, "_launch"), *((cls, "__init__") for cls in classes)]:
         setattr(owner, name, _counted(getattr(owner, name)))
 
@@ -109,9 +111,8 @@ def main() -> None:
         count_ours()
     load: Any = unittest.defaultTestLoader.loadTestsFromName
     here = sys.modules["__main__"]
-    suite = unittest.TestSuite(
-        load(name, None if name.startswith("test.") else here) for name in sys.argv[4:]
-    )
+    there = [name for name in sys.argv[4:] if name.startswith("test.") or hasattr(here, name.split(".")[0])]
+    suite = unittest.TestSuite(load(name, None if name.startswith("test.") else here) for name in there)
     result: Any = unittest.TextTestRunner(sys.stderr, resultclass=Result, verbosity=2).run(suite)
     Path(sys.argv[3]).write_text(json.dumps(result.outcomes, indent=1))
 

@@ -163,7 +163,8 @@ def test_run_v_says_which_names_are_ours() -> None:
     assert set(whose) == {"ipcframe", "multiprocessing"}
     assert {"Pipe", "Process", "connection.Pipe", "connection.wait"} <= whose["ipcframe"]
     assert {"Queue", "queues.Queue", "SimpleQueue", "Lock", "Barrier"} <= whose["ipcframe"]
-    assert {"Pool", "Manager", "Value", "Array"} <= whose["multiprocessing"]
+    assert {"Pool", "Manager", "Value", "Array", "managers.SyncManager"} <= whose["ipcframe"]
+    assert {"cpu_count", "get_logger"} <= whose["multiprocessing"]
     assert not whose["ipcframe"] & whose["multiprocessing"]
 
 
