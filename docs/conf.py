@@ -29,7 +29,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(abc|argparse|collections|enum|multiprocessing|types|typing)\..*"),
     ("py:class", r"os\.PathLike|ArgumentParser|_SubParsersAction"),
     ("py:class", r"ipcframe\.(abc\.sync\._Acquirable|context\.Spec|errors\..*|_.*)"),
-    ("py:class", r"_socket\.socket|.*\b_Item"),
+    ("py:class", r"_socket\.socket|.*\b_Item|_S(haredMemory|hareableList)"),
 ]
 
 # The answers that the docstring of a contract gives, each in a line (or more, indented) of its own.

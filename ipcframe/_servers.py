@@ -21,7 +21,6 @@ from traceback import format_exc
 from typing import Any, NoReturn
 
 from .connection import Client, Connection, Listener, XmlClient, XmlListener, default_family
-from .shared_memory import SharedMemory
 from .toolkit import forks
 
 __all__ = ["OURS", "Server", "SharedMemoryServer"]
@@ -323,6 +322,8 @@ class _Segments(_standard._SharedMemoryTracker):  # type: ignore[misc]
 
     def destroy_segment(self, segment_name: str) -> None:
         """Unlink one, if that was not done."""
+        from .shared_memory import SharedMemory
+
         self.segment_names.remove(segment_name)
         with contextlib.suppress(FileNotFoundError):
             segment = SharedMemory(segment_name)

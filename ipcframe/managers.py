@@ -42,14 +42,16 @@ from multiprocessing.managers import (  # type: ignore[attr-defined]  # not all 
 from multiprocessing.managers import BaseManager as _BaseManager
 from multiprocessing.managers import SharedMemoryManager as _SharedMemoryManager
 from multiprocessing.managers import SyncManager as _SyncManager
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ._servers import OURS, Server, SharedMemoryServer
 from .context import default_context
 from .errors import EndOfStream
 from .pool import Pool
-from .shared_memory import ShareableList as _ShareableList
-from .shared_memory import SharedMemory as _SharedMemory
+
+if TYPE_CHECKING:
+    from .shared_memory import ShareableList as _ShareableList
+    from .shared_memory import SharedMemory as _SharedMemory
 
 __all__ = [
     "AcquirerProxy",
@@ -228,13 +230,17 @@ class SharedMemoryManager(BaseManager, _SharedMemoryManager):
 
     def SharedMemory(self, size: int) -> _SharedMemory:  # noqa: N802 - multiprocessing's name
         """A new block of `size` bytes, of which the manager takes care."""
-        block = _SharedMemory(create=True, size=size)
+        from .shared_memory import SharedMemory  # others do without, and without its resource tracker
+
+        block = SharedMemory(create=True, size=size)
         self._track(block)
         return block
 
     def ShareableList(self, sequence: Iterable[_Item] | None) -> _ShareableList[_Item]:  # noqa: N802 - as above
         """A new list in shared memory, of which the manager takes care."""
-        made = _ShareableList(sequence)
+        from .shared_memory import ShareableList
+
+        made = ShareableList(sequence)
         self._track(made.shm)
         return made
 

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 import saboteurs
 
+pytestmark = pytest.mark.ci
 HERE = Path(__file__).parent
 PARTS = 3
 CONTROL = "test_the_ends_of_a_duplex_pair_do_both"

@@ -207,7 +207,7 @@ def wait_in(numbers: Any, queue: Any, back: Any) -> None:
 # --- parents that end -----------------------------------------------------------------------------
 
 
-def be_a_parent(ctx: Any, back: Any, forks_later: bool) -> None:
+def be_a_parent(ctx: Any, back: Any) -> None:
     """Start managers, a pool in one of them, and shared memory; tell all of it, and wait to be killed."""
     manager, memory = SyncManager(ctx=ctx), SharedMemoryManager(ctx=ctx)
     manager.start()
@@ -215,8 +215,8 @@ def be_a_parent(ctx: Any, back: Any, forks_later: bool) -> None:
     pool = manager.Pool(2)
     workers = set(pool.map(get_pid, range(8), 1))
     names = [memory.SharedMemory(10).name, memory.ShareableList([1]).shm.name]
-    sibling = os.fork() if forks_later else 0
-    if forks_later and not sibling:
+    sibling = os.fork()
+    if not sibling:
         wait_for_ever()
     managers: list[Any] = [manager, memory]
     back.send(([one._process.pid for one in managers], sorted(workers), names, sibling))

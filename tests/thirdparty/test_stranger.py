@@ -29,6 +29,7 @@ def kind(connection):
     mode = os.fstat(connection.fileno()).st_mode
     return "socket" if stat.S_ISSOCK(mode) else "fifo" if stat.S_ISFIFO(mode) else oct(mode)
 """
+FORKED, SLOW = "not spawn and not forkserver", "(killed or interrupt or stopped)"
 CHOOSE = """
 import ipcframe
 ours, theirs = ipcframe.get_context({arguments}).Pipe()
@@ -167,7 +168,8 @@ def test_it_is_listed_with_its_distribution(environment: Environment) -> None:
 @pytest.mark.parametrize(
     "cases",
     [
-        pytest.param("not spawn and not forkserver", id="fork"),
+        pytest.param(f"(message or acquire or object) and {FORKED} and not {SLOW}", id="some"),
+        pytest.param(FORKED, id="fork", marks=pytest.mark.ci),
         pytest.param("spawn or forkserver", id="spawn and forkserver", marks=pytest.mark.ci),
     ],
 )
@@ -178,7 +180,7 @@ def test_it_passes_the_kit(environment: Environment, cases: str) -> None:
     print(output)
     proven = re.search(r"^.*TestSock: proven (\d+)", output, re.MULTILINE)
     assert proven, "the kit says in the end what it has proven"
-    assert int(proven[1]) > 100
+    assert int(proven[1]) > (20 if SLOW in cases else 100)
 
 
 def test_it_is_typed(environment: Environment, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import multiprocessing
 import multiprocessing.managers
 import os
 import signal
-from multiprocessing import ProcessError
+from multiprocessing import ProcessError, resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ Ours = targets.Service
 @pytest.mark.parametrize("method", METHODS)
 def test_a_manager_whose_initializer_raises_raises_eoferror_and_leaves_nothing(method: str) -> None:
     failing = SyncManager(ctx=ipcframe.get_context(method, backend="pipe"))
+    resource_tracker.ensure_running()  # its pipe stays
     before, children = open_descriptors(), multiprocessing.active_children()
     with pytest.raises(EOFError, match="SyncManager ended with the exit code 1 before") as caught:
         failing.start(targets.fail, (LookupError, "no"))
