@@ -16,7 +16,7 @@ import sys
 from multiprocessing import resource_tracker, util
 from typing import Any, cast
 
-from . import _boot, _plugins, connection, context, process
+from . import _boot, _plugins, context, process
 from ._factories import Factories
 from .errors import PluginBroken, PluginUnavailable
 from .toolkit.virtual import __name__ as virtual
@@ -54,11 +54,12 @@ _FACTORIES = [
 ]
 """The functions of multiprocessing that make something, and are methods of its default context."""
 _FORGOTTEN = {
+    "multiprocessing.managers": ("Server", "SharedMemoryServer"),
     "multiprocessing.synchronize": ("Barrier",),
     "multiprocessing.sharedctypes": tuple(f"Synchronized{kind}" for kind in ("", "Base", "Array", "String")),
 }
 """Public names that are not in their `__all__`."""
-_SUBMODULES = ("connection", "managers", "queues", "shared_memory", "sharedctypes", "synchronize")
+_SUBMODULES = ("connection", "managers", "pool", "queues", "shared_memory", "sharedctypes", "synchronize")
 """Submodules that have public names for which our submodule of that name has something else."""
 
 
@@ -192,9 +193,14 @@ def _replacements(module: Any) -> list[tuple[str, Any]]:
 
 
 def _mend_managers(managers: Any, standard: dict[str, Any]) -> None:
-    """For classes of managers derived before the installation: they listen and connect as ours do."""
-    ours = {**standard["listener_client"], "pickle": (connection.Listener, connection.Client)}
-    _replace(managers, "listener_client", ours)
+    """For classes of managers derived before the installation: they derive from ours from now on.
+
+    Proxies, and the objects of these classes that were made before, connect and listen as ours do.
+    """
+    ways = importlib.import_module(f"{__package__}._servers").OURS
+    known = standard["listener_client"]
+    _replace(managers, "listener_client", {**known, **{name: known[ours] for name, ours in ways.items()}})
+    _rebase(managers, standard, ("BaseManager", "SyncManager", "SharedMemoryManager"))
 
 
 def _mend_queues(queues: Any, standard: dict[str, Any]) -> None:
@@ -207,13 +213,22 @@ def _mend_queues(queues: Any, standard: dict[str, Any]) -> None:
     for name in ("_after_fork", "_feed", "_finalize_join", "_finalize_close"):
         _replace(queues.Queue, name, staticmethod(getattr(standard["Queue"], name)))
     made = tuple({type(obj) for obj in util._afterfork_registry.values()})  # type: ignore[attr-defined]
-    for name in ("Queue", "JoinableQueue"):
-        cls_of_ours = getattr(queues, name)
-        for derived in standard[name].__subclasses__():
-            if derived.__module__ != queues.__name__ and not any(issubclass(cls, derived) for cls in made):
-                ours = [cls_of_ours if base is standard[name] else base for base in derived.__bases__]
+    _rebase(queues, standard, ("Queue", "JoinableQueue"), made)
+
+
+def _rebase(
+    module: Any, standard: dict[str, Any], names: tuple[str, ...], spared: tuple[type, ...] = ()
+) -> None:
+    """Have the classes that programs have derived from theirs derive from ours."""
+    for name in names:
+        theirs, ours = standard[name], getattr(module, name)
+        for derived in theirs.__subclasses__():
+            if derived.__module__ in (module.__name__, ours.__module__):
+                continue
+            if not any(issubclass(cls, derived) for cls in spared):
+                bases = tuple(ours if base is theirs else base for base in derived.__bases__)
                 _saved.append((derived, "__bases__", derived.__bases__))
-                derived.__bases__ = tuple(ours)
+                derived.__bases__ = bases
 
 
 def uninstall() -> None:

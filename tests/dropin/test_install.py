@@ -6,6 +6,7 @@ import inspect
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.context
+import multiprocessing.managers
 import multiprocessing.queues
 import multiprocessing.synchronize
 import subprocess
@@ -197,6 +198,23 @@ def test_a_class_derived_before_the_installation_is_mended_and_given_back() -> N
         dropin.uninstall()
     assert Derived.__bases__ == bases
     multiprocessing.queues.Queue(ctx=multiprocessing.get_context()).close()
+
+
+def test_a_manager_derived_before_the_installation_is_mended_and_given_back() -> None:
+    class Derived(multiprocessing.managers.SyncManager):
+        pass
+
+    Derived.register("answer", callable=lambda: 42)
+    ipcframe.install(backend="pipe", start_method="fork")
+    try:
+        assert Derived.__bases__ == (ipcframe.managers.SyncManager,)
+        manager: Any = Derived()
+        with manager:
+            assert str(manager.answer()) == "42"
+            assert manager.address[0] == 0, "an abstract address"
+    finally:
+        dropin.uninstall()
+    assert Derived.__bases__ == (multiprocessing.managers.SyncManager,)
 
 
 PROGRAMS = {
