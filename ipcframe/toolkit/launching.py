@@ -12,14 +12,14 @@ import os
 import signal
 from collections.abc import Callable
 from itertools import starmap
-from multiprocessing import context, popen_fork, reduction, spawn, util
+from multiprocessing import context, popen_fork, reduction, resource_tracker, spawn, util
 from typing import Any, Self, cast
 
 from ..abc import Launched
 from . import forks
 from .lifeline import Ends
 
-__all__ = ["Handle", "pack", "undisturbed", "write"]
+__all__ = ["Handle", "pack", "tracker_fd", "undisturbed", "write"]
 
 _tls: Any = cast(Any, context)._tls
 _sigmask: Any = cast(
@@ -121,6 +121,19 @@ def undisturbed(step: Callable[[], int], landing: list[int], masks: list[set[int
     finally:
         for mask in masks:
             _sigmask(signal.SIG_SETMASK, mask)
+
+
+def tracker_fd() -> int:
+    """The descriptor of the resource tracker, which is started if it does not run.
+
+    That unblocks SIGINT and SIGTERM, whatever the caller has blocked, and is put right here.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        fd: int = cast(Any, resource_tracker).getfd()
+        return fd
+    finally:
+        _sigmask(signal.SIG_SETMASK, before)
 
 
 def pack(handle: Handle, name: str, launched: object) -> memoryview:

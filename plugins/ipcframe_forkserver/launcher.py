@@ -13,12 +13,12 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
-from multiprocessing import resource_tracker, spawn, util
+from multiprocessing import spawn, util
 from select import POLLIN, poll
 from typing import Any
 
 from ipcframe.abc import Launched
-from ipcframe.toolkit.launching import Handle, pack, undisturbed, write
+from ipcframe.toolkit.launching import Handle, pack, tracker_fd, undisturbed, write
 from ipcframe.toolkit.lifeline import forking
 
 from .server import MOST_INHERITED, NUMBER, REQUEST
@@ -27,7 +27,6 @@ from .server import __name__ as server_module
 __all__ = ["ForkServer", "ForkServerHandle", "fork_server"]
 
 _standard: Any = multiprocessing.forkserver._forkserver
-_tracker: Any = resource_tracker
 _util: Any = util
 _FOR_CHILDREN = (
     "ipcframe.process",
@@ -128,7 +127,7 @@ class ForkServer:
     def running(self) -> _Server:
         """The server, which is started if there is none."""
         with self._lock:
-            _tracker.ensure_running()
+            tracker_fd()
             if self._server is not None and self._server.has_ended():
                 self._server = None
             if self._server is None:
@@ -215,7 +214,7 @@ class ForkServerHandle(Handle, multiprocessing.popen_forkserver.Popen):
         server = fork_server.running()
         ends = self.hold()
         self._told.clear()
-        server.ask([ends.life, ends.parent_sentinel, _tracker.getfd(), *self._fds])
+        server.ask([ends.life, ends.parent_sentinel, tracker_fd(), *self._fds])
         ends.close_childs()
         if server.has_answered(ends.sentinel):
             self._told.extend(map(os.read, (ends.sentinel,), (NUMBER.size,)))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from multiprocessing import popen_spawn_posix, resource_tracker, spawn, util
+from multiprocessing import popen_spawn_posix, spawn, util
 from typing import Any, cast
 
 from ipcframe.abc import Launched
 from ipcframe.toolkit import lifeline
-from ipcframe.toolkit.launching import Handle, pack, undisturbed, write
+from ipcframe.toolkit.launching import Handle, pack, tracker_fd, undisturbed, write
 
 __all__ = ["SpawnHandle"]
 
@@ -28,7 +28,7 @@ class SpawnHandle(Handle, popen_spawn_posix.Popen):
     """A process that began as a fresh interpreter."""
 
     def _launch(self, launched: Launched) -> None:
-        tracker = cast(Any, resource_tracker).getfd()
+        tracker = tracker_fd()
         ends = self.hold()
         packed = pack(self, launched._name, _Living(launched, ends.life))
         command = spawn.get_command_line(tracker_fd=tracker, pipe_handle=ends.parent_sentinel)

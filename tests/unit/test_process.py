@@ -121,3 +121,17 @@ def test_a_process_that_was_closed_unjoined_has_been_announced(capfd: pytest.Cap
         pass
     child.close()
     assert "exited with 0" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_the_first_start_leaves_the_signals_blocked_that_were(method: str) -> None:
+    program = (
+        "import signal, ipcframe\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})\n"
+        f"child = ipcframe.get_context({method!r}, backend='pipe').Process(target=int)\n"
+        "child.start()\n"
+        "child.join()\n"
+        "print(signal.pthread_sigmask(signal.SIG_BLOCK, ()) == {signal.SIGINT})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
