@@ -6,10 +6,12 @@ travels, for which the `sharer` of the sending process gives the descriptor to w
 
 from __future__ import annotations
 
+import os
 from multiprocessing.context import get_spawning_popen
 from multiprocessing.reduction import DupFd
 from typing import Any, Protocol
 
+from .arrival import Arrival
 from .sharer import Departure, Owner
 
 __all__ = ["Passed", "pass_fd", "receive_fd"]
@@ -41,4 +43,9 @@ def receive_fd(passed: Passed | None) -> int | None:
 
     Raises `HandleLost` when the process that sent it has ended, or does not answer.
     """
-    return None if passed is None else passed.detach()
+    if passed is None:
+        return None
+    fd = passed.detach()
+    if not isinstance(passed, Arrival):
+        os.set_inheritable(fd, False)  # a child that was spawned has inherited it
+    return fd

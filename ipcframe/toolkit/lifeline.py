@@ -42,6 +42,10 @@ passing = threading.local()
 """Its `ends` are the `Ends` of the child that this thread is about to fork: the child keeps its own."""
 
 
+_abandoned: list[Ends] = []
+"""Those that were collected while somebody forked."""
+
+
 class Ends:
     """What holds a parent and a child together: two ends for each of them."""
 
@@ -60,6 +64,7 @@ class Ends:
         # They land here in the call that makes them: a signal handler may raise right after it.
         self._fds = []
         self._generation = forks.generation
+        _close_abandoned()
         try:
             with forking:
                 self._fds.extend(chain.from_iterable(starmap(os.pipe, ((), ()))))
@@ -99,8 +104,14 @@ class Ends:
                     continue
 
     def __del__(self) -> None:
-        if self._fds:
-            self.close()
+        # This may run in a thread that holds a lock for which a forking one waits: it must not wait for that.
+        if self._fds and forking.acquire(blocking=False):
+            try:
+                self.close()
+            finally:
+                forking.release()
+        elif self._fds:
+            _abandoned.append(self)
 
 
 def keep_from_forks(fd: int) -> None:
@@ -177,4 +188,14 @@ def _in_child() -> None:
         forking.release()
 
 
-os.register_at_fork(before=forking.acquire, after_in_parent=forking.release, after_in_child=_in_child)
+def _in_parent() -> None:
+    forking.release()
+    _close_abandoned()
+
+
+def _close_abandoned() -> None:
+    while _abandoned:
+        _abandoned.pop().close()
+
+
+os.register_at_fork(before=forking.acquire, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -21,9 +21,11 @@ class ForkHandle(Handle):
     def _launch(self, launched: Launched) -> None:
         ends = self.hold()
         try:
-            passing.ends = ends
-            undisturbed(os.fork, self._pids, [])
-            passing.ends = None
+            try:
+                passing.ends = ends
+                undisturbed(os.fork, self._pids, [])
+            finally:
+                passing.ends = None  # also after a failure: this thread's next fork may be anybody's
             self.pid = self._pids[0]
             if self.pid == 0:
                 _run(launched, ends.parent_sentinel)

@@ -7,12 +7,15 @@ import multiprocessing.connection
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 import report_program
 
 import ipcframe
+from ipcframe.conformance.conditions import open_descriptors
+from ipcframe.toolkit import lifeline
 
 METHODS = ["fork", "spawn", "forkserver"]
 
@@ -135,3 +138,24 @@ def test_the_first_start_leaves_the_signals_blocked_that_were(method: str) -> No
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"
+
+
+def test_a_process_that_is_collected_while_another_thread_forks_waits_for_nobody() -> None:
+    before = open_descriptors()
+    ends = lifeline.Ends()
+    held, go_on = threading.Event(), threading.Event()
+
+    def fork_slowly() -> None:
+        with lifeline.forking:
+            held.set()
+            go_on.wait(30)
+
+    thread = threading.Thread(target=fork_slowly)
+    thread.start()
+    held.wait(30)
+    del ends
+    assert not go_on.is_set(), "nor did that wait"
+    go_on.set()
+    thread.join()
+    lifeline.Ends().close()
+    assert open_descriptors() == before
