@@ -184,7 +184,9 @@ def get_context(
 
 def default_context() -> Context:
     """What functions of the package, and ``ctx=None``, mean: while installed, multiprocessing's default."""
-    if installed and choice is None:
+    if installed and choice is not None:
+        return restore(*installed[0].with_start_method(choice.value, choice.source))
+    if installed:
         current = cast(Any, multiprocessing.context)._default_context.get_context()
         return current if isinstance(current, Context) else get_context(current._name)
     return get_context()

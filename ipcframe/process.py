@@ -59,9 +59,9 @@ class Process(multiprocessing.process.BaseProcess):
 
     @staticmethod
     def _context() -> Context:
-        from .context import get_context
+        from .context import default_context
 
-        return get_context()
+        return default_context()
 
     @staticmethod
     def _Popen(process_obj: Any) -> Any:  # noqa: N802 - the standard library's name

@@ -13,6 +13,7 @@ import mixing_targets
 import pytest
 
 import ipcframe
+from ipcframe import dropin
 
 METHODS = ["fork", "spawn", "forkserver"]
 PAIRS = [
@@ -115,6 +116,25 @@ def test_nothing_is_chosen_before_somebody_chooses() -> None:
     with pytest.raises(ValueError, match="no start method is called 'no such'"):
         ipcframe.set_start_method("no such", force=True)
     ipcframe.set_start_method(None, force=True)
+
+
+def test_while_installed_there_is_one_default_context() -> None:
+    ipcframe.install(backend="pipe", start_method="fork", plugins=["trace"])
+    try:
+        for method in METHODS:
+            ipcframe.set_start_method(method, force=True)
+            ctx = ipcframe.Process._context()
+            assert ctx is ipcframe._default._context.get_context()
+            assert (ctx.get_start_method(), ctx.spec.plugins.value) == (method, ("trace",))
+        ipcframe.set_start_method(None, force=True)
+        multiprocessing.set_start_method("spawn", force=True)
+        theirs: Any = multiprocessing.get_context()
+        assert ipcframe.Process._context() is theirs
+        assert ipcframe.get_start_method() == "spawn"
+    finally:
+        ipcframe.set_start_method(None, force=True)
+        multiprocessing.set_start_method(None, force=True)
+        dropin.uninstall()
 
 
 def test_a_daemon_has_threads_and_no_children() -> None:
