@@ -102,7 +102,15 @@ def install(
                 specs.append(default.with_start_method(name, "multiprocessing"))
             except (PluginBroken, PluginUnavailable, _plugins.KINDS["start_method"].not_found):
                 continue  # multiprocessing's own stays in its place
-    install_specs(tuple(specs))
+    try:
+        install_specs(tuple(specs))
+        for spec in specs:
+            for name, ours in context.restore(*spec).start_method.drop_ins().items():
+                module, _, attribute = name.rpartition(".")
+                _replace(importlib.import_module(module), attribute, ours)
+    except BaseException:
+        uninstall()
+        raise
 
 
 def install_specs(specs: tuple[context.Spec, ...]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from ..capabilities import StartCapabilities
 from ..errors import UnsupportedOperation
@@ -87,6 +87,13 @@ class StartMethod(ABC):
         raise UnsupportedOperation(
             f"the start method {self.name!r} has no preload", "it imports modules in each child"
         )
+
+    def drop_ins(self) -> dict[str, Any]:
+        """What `ipcframe.install` puts in the place of multiprocessing's own objects, by their full names.
+
+        For those that programs and tests reach for, such as the server that processes are forked from.
+        """
+        return {}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"

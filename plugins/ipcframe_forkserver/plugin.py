@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ipcframe.abc import Launched, ProcessHandle, StartMethod
 from ipcframe.capabilities import StartCapabilities
@@ -38,6 +39,13 @@ class ForkServerMethod(StartMethod):
         from multiprocessing.forkserver import set_forkserver_preload
 
         set_forkserver_preload(list(modules))
+
+    def drop_ins(self) -> dict[str, Any]:
+        """Our server, and what starts it."""
+        from .launcher import fork_server
+
+        theirs = "multiprocessing.forkserver"
+        return {f"{theirs}._forkserver": fork_server, f"{theirs}.ensure_running": fork_server.ensure_running}
 
 
 @hookimpl
