@@ -115,12 +115,13 @@ def undisturbed(step: Callable[[], int], landing: list[int], masks: list[set[int
     Handlers run when it is there; but for those of signals that another thread receives, which may come right
     after it has landed. What the step starts has to put the mask right for itself.
     """
+    before = _sigmask(signal.SIG_BLOCK, ())
+    masks.append(before)
     try:
-        masks.extend(map(_sigmask, (signal.SIG_BLOCK,), (_SIGNALS,)))
+        _sigmask(signal.SIG_BLOCK, _SIGNALS)  # which may raise when it has done so: a signal came just before
         landing.extend(starmap(step, ((),)))
     finally:
-        for mask in masks:
-            _sigmask(signal.SIG_SETMASK, mask)
+        _sigmask(signal.SIG_SETMASK, before)
 
 
 def tracker_fd() -> int:
