@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import random
 import sys
 from typing import Any
 
+from orphan_targets import descendants
+
 import ipcframe
+from ipcframe.conformance.conditions import eventually, open_descriptors
+from ipcframe.conformance.interrupts import Striker
 
 CANNOT_FORK = "cannot_fork"
 """A module in the folder of the test, which makes os.fork fail in whatever imports it."""
@@ -35,6 +40,42 @@ def tell_signals(back: Any) -> None:
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     ctrl_c, child = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGCHLD)
     back.send((sorted(map(int, blocked)), ctrl_c is signal.default_int_handler, child))
+
+
+def start_interrupted(method: str) -> None:
+    """Interrupt starts: each leaves a process that is known, or none."""
+    ctx = ipcframe.get_context(method, backend="pipe")
+    _start_and_join(ctx)
+    family, before = set(descendants(os.getpid())), open_descriptors()
+    with Striker(random.Random(5)).armed() as striker:
+        while striker.struck < 10:
+            process = ctx.Process(target=sys.exit, args=(7,))
+            striker.strike(process.start)
+            if process._popen is not None:
+                process.join()
+                assert process.exitcode == 7
+            del process
+    eventually(lambda: set(descendants(os.getpid())) == family)
+    assert open_descriptors() == before
+
+
+def join_interrupted(method: str) -> None:
+    """Interrupt joins: no exit code is lost."""
+    ctx = ipcframe.get_context(method, backend="pipe")
+    _start_and_join(ctx)
+    with Striker(random.Random(5)).armed() as striker:
+        while striker.struck < 10:
+            process = ctx.Process(target=sys.exit, args=(7,))
+            process.start()
+            while striker.strike(process.join):
+                continue
+            assert process.exitcode == 7
+
+
+def _start_and_join(ctx: ipcframe.Context) -> None:
+    process = ctx.Process(target=int)
+    process.start()
+    process.join()
 
 
 def main(modules: list[str]) -> None:
