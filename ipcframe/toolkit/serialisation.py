@@ -27,7 +27,7 @@ from ..abc import Buffer, Endpoint, Serializer
 from .arrival import Message, Ticket, settle
 from .sharer import Departure, withdraw, withdraw_within
 
-__all__ = ["IN_BAND", "PICKLE", "InBandSerializer", "PickleSerializer"]
+__all__ = ["PICKLE", "PickleSerializer"]
 
 _HEAD = struct.Struct("<4sI")
 _MARK = b"\0oob"
@@ -160,29 +160,11 @@ class PickleSerializer(Serializer):
         return True
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        for name, known in (("PICKLE", PICKLE), ("IN_BAND", IN_BAND)):
-            if self is known:
-                return name
-        return type(self), (self._reducers,)
-
-
-class InBandSerializer(PickleSerializer):
-    """The same, but each message is a plain pickle that any Python from 3.8 on reads."""
-
-    in_band = True
-
-    def dumps(self, obj: object) -> Sequence[Buffer]:
-        """Serialise `obj`; see `Serializer.dumps`."""
-        parts: Sequence[Any] = super().dumps(obj)
-        if len(parts) == 1:
-            return parts
-        return [part.raw() if isinstance(part, pickle.PickleBuffer) else part for part in parts]
+        return "PICKLE" if self is PICKLE else (type(self), (self._reducers,))
 
 
 PICKLE = PickleSerializer()
 """The serialiser of everything that asks for no other."""
-IN_BAND = InBandSerializer()
-"""The serialiser where the other side may be a program that uses `multiprocessing`."""
 
 
 def _with_buffers(pickled: list[Buffer], buffers: list[pickle.PickleBuffer]) -> list[Buffer]:
