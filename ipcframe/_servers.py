@@ -21,7 +21,7 @@ from traceback import format_exc
 from typing import Any, NoReturn
 
 from .connection import Client, Connection, Listener, XmlClient, XmlListener, default_family
-from .toolkit import forks
+from .toolkit import abstract, forks
 
 __all__ = ["OURS", "Server", "SharedMemoryServer"]
 
@@ -29,7 +29,7 @@ _BREATH = 0.05
 """How long a server that lacks descriptors or threads waits before it takes the next client, in seconds."""
 _FAREWELL = 5.0
 """How long the finalizers of a server may take when nobody is left to end it, in seconds."""
-_PREFIX = b"\0ipcframe-server-"
+_CHOSEN = b"\0ipcframe-server-"
 """How the addresses begin that our servers choose, and only those."""
 _standard: Any = _managers
 _listener_client: dict[str, Any] = _standard.listener_client
@@ -146,7 +146,7 @@ class _Line:
         """Leave the connection to this thread's next line, if one may."""
         address, authkey = self._for
         local, held = BaseProxy._address_to_local.get(address, (None, None))
-        if not held or not isinstance(address, bytes) or not address.startswith(_PREFIX):
+        if not held or not isinstance(address, bytes) or not address.startswith(_CHOSEN):
             return False
         vars(local)["kept"] = authkey, forks.generation, end
         return True
@@ -233,8 +233,8 @@ class Server(_Server):
     stop_event: threading.Event
 
     def __init__(self, registry: Any, address: Any, authkey: bytes, serializer: str) -> None:
-        if address is None and default_family == "AF_UNIX" and sys.platform == "linux":
-            address = b"%s%d-%s" % (_PREFIX, os.getpid(), os.urandom(8).hex().encode())
+        if address is None and default_family == "AF_UNIX" and abstract.AVAILABLE:
+            address = abstract.new_address("server")
         # By its name: after `ipcframe.install` this is the initializer that the next class would call.
         _Server.__init__(self, registry, address, authkey, OURS.get(serializer, serializer))
         if isinstance(self.listener, _Door):

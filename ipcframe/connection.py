@@ -6,9 +6,7 @@ those of the standard library do, so that the other side may be a program that u
 
 from __future__ import annotations
 
-import os
 import socket
-import sys
 from collections.abc import Iterable
 from multiprocessing import AuthenticationError
 from multiprocessing import connection as _connection
@@ -16,6 +14,7 @@ from typing import Any
 
 from .abc import Connection
 from .errors import BufferTooShort
+from .toolkit import abstract
 from .toolkit.handshake import answering, challenging, talk
 from .toolkit.listener import SocketListener
 from .toolkit.sockets import SocketConnection, connect
@@ -124,8 +123,8 @@ def address_type(address: Any) -> str:
 
 def arbitrary_address(family: str) -> Any:
     """An address that is free: of "AF_UNIX" an abstract one, where the system has them."""
-    if family == "AF_UNIX" and sys.platform == "linux":
-        return b"\0ipcframe-%d-%s" % (os.getpid(), os.urandom(8).hex().encode())
+    if family == "AF_UNIX" and abstract.AVAILABLE:
+        return abstract.new_address("listener")
     return _standard.arbitrary_address(family)
 
 

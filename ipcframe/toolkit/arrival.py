@@ -17,8 +17,6 @@ import contextlib
 import errno
 import os
 import socket
-import struct
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -27,9 +25,9 @@ from typing import Any
 
 from ..deadline import Deadline, deadline_after
 from ..errors import HandleLost
+from .abstract import foreign_user
 
 __all__ = [
-    "ABSTRACT",
     "GIVEN",
     "MOST",
     "SECRET",
@@ -39,7 +37,6 @@ __all__ = [
     "Message",
     "Ticket",
     "arrive",
-    "is_trusted",
     "settle",
 ]
 
@@ -55,11 +52,9 @@ _LEAST = 0.001
 _SHOWN = 2
 """How many steps there are before the answer."""
 _PAUSE = 0.005
-ABSTRACT = sys.platform == "linux"
-"""Whether addresses have no name in the file system, so that the system says who is at the other end."""
+"""How long to wait, in seconds, when the sharer's backlog is full: nothing tells when it will not be."""
 _ROOM = socket.CMSG_SPACE(MOST * array.array("i").itemsize)
 _CLOSED_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
-_CREDENTIALS = struct.Struct("iII")  # struct ucred, see unix(7)
 _arrivals: dict[bytes, Arrival] = {}
 """What this process has fetched, or begun to fetch, for messages that are not rebuilt yet."""
 _do_all: Callable[[Iterable[object]], None] = deque[object](maxlen=0).extend
@@ -225,7 +220,7 @@ class _Visit:
         for level, kind, packed in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 fds.frombytes(packed)
-        trusted = is_trusted(line)
+        trusted = foreign_user(line) is None
         if trusted and len(fds) == len(self.wanted):
             for arrival, fd in zip(self.wanted.values(), fds, strict=True):
                 if not _CLOSED_ON_EXEC:
@@ -277,14 +272,6 @@ def settle(tickets: Iterable[bytes]) -> Iterator[object]:
 
 def _closing(fds: Iterable[int]) -> Iterator[object]:
     return map(_do_all, (map(os.close, fds),))
-
-
-def is_trusted(line: socket.SocketType) -> bool:
-    """Whether who is at the other end is this user, or root."""
-    if not ABSTRACT:
-        return True  # the address is in a folder that others cannot enter
-    packed = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    return _CREDENTIALS.unpack(packed)[1] in (os.geteuid(), 0)
 
 
 def _in_child() -> None:

@@ -28,10 +28,11 @@ from typing import Any
 from ..abc import Listener
 from ..deadline import NEVER, Deadline, deadline_after
 from ..errors import TimedOut
+from .abstract import foreign_user, is_abstract
 from .clients import Client, Landing
 from .doorbell import Doorbell, borrow, ring
 from .handshake import prepare
-from .sockets import Socket, SocketConnection, foreign_user, is_abstract
+from .sockets import Socket, SocketConnection
 from .waiting import POLLIN, Patience
 
 __all__ = ["HANDSHAKE_TIMEOUT", "SocketListener"]

@@ -29,8 +29,9 @@ from collections.abc import Callable
 from select import POLLIN, poll
 from typing import Any, Protocol
 
-from . import arrival
-from .arrival import GIVEN, MOST, SECRET, UNKNOWN, Arrival, Ticket, arrive, is_trusted
+from . import abstract
+from .abstract import foreign_user, new_address
+from .arrival import GIVEN, MOST, SECRET, UNKNOWN, Arrival, Ticket, arrive
 
 __all__ = ["Departure", "Owner", "withdraw", "withdraw_within"]
 
@@ -183,7 +184,7 @@ class _Sharer(threading.Thread):
             time.sleep(_PAUSE)
             return
         client.setblocking(False)
-        if not is_trusted(client) or self._is_done(client):
+        if foreign_user(client) is not None or self._is_done(client):
             client.close()
             return
         self._clients[client.fileno()] = client, time.monotonic() + _PATIENCE
@@ -242,13 +243,12 @@ def _address() -> bytes:
 
 
 def _new_address() -> bytes:
-    # The pid is for people, and for the text of errors.
-    name = b"ipcframe-handles-%d-%s" % (os.getpid(), os.urandom(8).hex().encode())
-    if arrival.ABSTRACT:
-        return b"\0" + name
+    address = new_address("handles")
+    if abstract.AVAILABLE:
+        return address
     from multiprocessing import util
 
-    return os.fsencode(util.get_temp_dir()) + b"/" + name
+    return os.fsencode(util.get_temp_dir()) + b"/" + address[1:]
 
 
 def _in_child() -> None:

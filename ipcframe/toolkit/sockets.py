@@ -12,8 +12,6 @@ import errno
 import os
 import pickle
 import socket
-import struct
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,6 +19,7 @@ from ..abc import Buffer, Notify, Serializer, silent
 from ..deadline import Deadline, deadline_after
 from ..errors import HandshakeFailed, TimedOut
 from . import forks
+from .abstract import foreign_user, is_abstract
 from .descriptor import Descriptor
 from .framing import STANDARD
 from .guard import pause
@@ -36,8 +35,6 @@ __all__ = [
     "Socket",
     "SocketConnection",
     "connect",
-    "foreign_user",
-    "is_abstract",
 ]
 
 CONNECT_TIMEOUT = 20.0
@@ -45,7 +42,6 @@ CONNECT_TIMEOUT = 20.0
 _NOW = (socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0),)
 _ALL = (0,)
 _NOTHING = ((),)
-_CREDENTIALS = struct.Struct("iII")  # struct ucred, see unix(7)
 
 
 class InBandSerializer(PickleSerializer):
@@ -75,7 +71,7 @@ class InBandSerializer(PickleSerializer):
         )
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        return "IN_BAND" if self is IN_BAND else (InBandSerializer, (self._reducers,))
+        return "IN_BAND" if self is IN_BAND else super().__reduce__()
 
 
 IN_BAND = InBandSerializer()
@@ -236,20 +232,3 @@ def _prove(connection: SocketConnection, handshake: Handshake, deadline: Deadlin
             return
         if deadline.expired:
             raise handshake.late(seconds, "does it use an authkey, and is it in `accept`?")
-
-
-def is_abstract(address: Any) -> bool:
-    """Whether it is an abstract address of Linux's Unix sockets: one without a file."""
-    return isinstance(address, bytes | str) and address[:1] in ("\0", b"\0")
-
-
-def foreign_user(sock: Socket) -> int | None:
-    """The number of the user on the other side of a Unix socket, unless it is this process's user or root.
-
-    An abstract address has no file whose mode says who may connect, and anybody may take it first.
-    """
-    if sys.platform != "linux":
-        return None
-    found = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    user: int = _CREDENTIALS.unpack(found)[1]
-    return None if user in (0, os.geteuid()) else user

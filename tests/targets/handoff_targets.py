@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import ipcframe
-from ipcframe.toolkit import arrival, sharer
+from ipcframe.toolkit import abstract, sharer
 
 
 def give_and_wait(context: Any, to: Any, wait: Any) -> None:
@@ -37,15 +37,15 @@ def main() -> None:
     (carrier, to), (hear, tell) = context.Pipe(False), context.Pipe(False)
     context.Process(target=use_each, args=(carrier, tell), daemon=True).start()
     print(threads())
-    for abstract in (True, False):
-        arrival.ABSTRACT = abstract
+    for available in (True, False):
+        abstract.AVAILABLE = available
         kept, end = context.Pipe()
         to.send(end)
         assert (kept.recv(timeout=20), hear.recv(timeout=20)) == ("used", "done")
         end.close()
         kept.close()
         print(threads(), [path.name[:16] for path in Path(os.environ["TMPDIR"]).glob("*/*")])
-        if abstract:
+        if available:
             sharer._sharer = None  # the next one has a name
     to.send([context.Pipe(), context.Event(), context.Queue()])
 

@@ -27,6 +27,7 @@ import ipcframe
 from ipcframe.conformance.conditions import PATIENCE, eventually, open_descriptors
 from ipcframe.errors import HandleLost
 from ipcframe.toolkit import arrival, sharer
+from ipcframe.toolkit.abstract import foreign_user
 from ipcframe.toolkit.serialisation import PICKLE, PickleSerializer
 
 PROGRAM = Path(handoff_targets.__file__)
@@ -212,7 +213,7 @@ class Line:
 
 
 def test_this_user_and_root_are_trusted_and_others_are_not() -> None:
-    trusted = {uid: arrival.is_trusted(Line(uid)) for uid in (0, os.geteuid(), os.geteuid() + 1)}  # type: ignore[arg-type]
+    trusted = {uid: foreign_user(Line(uid)) is None for uid in (0, os.geteuid(), os.geteuid() + 1)}  # type: ignore[arg-type]
     assert trusted == {0: True, os.geteuid(): True, os.geteuid() + 1: False}
 
 
@@ -220,7 +221,7 @@ def test_another_users_process_gets_nothing(ends: tuple[Any, Any], monkeypatch: 
     kept, end = ends
     parts = PICKLE.dumps(end)
     message = b"".join(parts)
-    monkeypatch.setattr(sharer, "is_trusted", lambda client: False)
+    monkeypatch.setattr(sharer, "foreign_user", lambda client: 1)
     with pytest.raises(HandleLost, match="its own user only"):
         PICKLE.loads(message)
     monkeypatch.undo()
@@ -233,7 +234,7 @@ def test_nothing_is_taken_from_another_users_process(
 ) -> None:
     parts = PICKLE.dumps(ends[1])
     before = open_descriptors()
-    monkeypatch.setattr(arrival, "is_trusted", lambda line: False)
+    monkeypatch.setattr(arrival, "foreign_user", lambda line: 1)
     with pytest.raises(HandleLost, match="another user's process"):
         PICKLE.loads(b"".join(parts))
     PICKLE.discard(parts)

@@ -45,7 +45,7 @@ def connected(**how: Any) -> Iterator[tuple[Any, Any]]:
 @LINUX
 def test_without_an_address_it_has_an_abstract_one_of_its_own() -> None:
     with Listener() as first, Listener() as second:
-        assert first.address.startswith(b"\0ipcframe-%d-" % os.getpid())
+        assert first.address.startswith(b"\0ipcframe-listener-%d-" % os.getpid())
         assert first.address != second.address
 
 
