@@ -26,8 +26,10 @@ __all__ = [
     "asleep",
     "clog",
     "eventually",
+    "lives",
     "open_descriptors",
     "same_bytes",
+    "state_of",
     "stopwatch",
 ]
 
@@ -49,6 +51,19 @@ def eventually(predicate: Callable[[], Any], within: float = PATIENCE) -> None:
         assert time.monotonic() < until, f"not within {within} s: {predicate}"
         time.sleep(pause)
         pause = min(pause * 2, 0.02)
+
+
+def state_of(pid: int) -> str:
+    """The letter of the state of a process (proc(5)); nothing where there is none, or it is not told."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def lives(pid: int) -> bool:
+    """Whether the process runs, or is stopped; one that has ended and is not waited for does not."""
+    return state_of(pid) not in ("", "Z", "X")
 
 
 def asleep(thread: int, pid: int | None = None) -> Callable[[], bool]:

@@ -7,7 +7,6 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from threading import BrokenBarrierError
 from typing import Any
 
@@ -15,7 +14,7 @@ import ipcframe
 
 from . import sync_targets
 from .case import Children
-from .conditions import PATIENCE, Worker, asleep, eventually
+from .conditions import PATIENCE, Worker, asleep, eventually, state_of
 
 __all__ = ["ACQUIRABLE", "WAITS", "Remote", "held", "in_vain", "nobody_holds", "quick_number", "when_asleep"]
 
@@ -87,8 +86,7 @@ class Remote:
     def stop(self) -> None:
         """SIGSTOP; it has stopped when this returns."""
         os.kill(self.pid, signal.SIGSTOP)
-        stat = Path(f"/proc/{self.pid}/stat")
-        eventually(lambda: not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "T")
+        eventually(lambda: state_of(self.pid) in ("", "T"))
 
     def resume(self) -> None:
         """SIGCONT."""

@@ -18,7 +18,7 @@ from ipcframe.abc import Queue
 
 from . import queue_targets
 from .case import Children, Pair, budget, campaign
-from .conditions import LATENESS_BOUND, PATIENCE, Worker, asleep, eventually, stopwatch
+from .conditions import LATENESS_BOUND, PATIENCE, Worker, asleep, eventually, state_of, stopwatch
 from .promises import promise
 from .queue_api import KINDS, QueueCase, Queues
 from .queue_targets import by_producer, item
@@ -34,19 +34,10 @@ def _stopped(process: ipcframe.Process) -> Iterator[None]:
     pid = process.pid
     os.kill(pid, signal.SIGSTOP)
     try:
-        eventually(lambda: _state(pid) in ("T", ""))
+        eventually(lambda: state_of(pid) in ("T", ""))
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
-
-
-def _state(pid: int) -> str:
-    """The letter of the state of a process; nothing where the system does not tell."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:  # noqa: PTH123
-            return stat.read().rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
 
 
 class QueueStops(QueueCase):

@@ -22,17 +22,10 @@ from ipcframe.errors import UnsupportedOperation
 
 from . import targets
 from .case import Case, Children, Pair
-from .conditions import DEATH_BOUND, LATENESS_BOUND, PATIENCE, eventually, open_descriptors, stopwatch
+from .conditions import DEATH_BOUND, LATENESS_BOUND, PATIENCE, eventually, lives, open_descriptors, stopwatch
 from .promises import promise
 
 __all__ = ["Starts"]
-
-
-def _lives(pid: int) -> bool:
-    """Whether the process runs; one that has ended and is not waited for does not."""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", encoding="ascii") as stat:  # noqa: PTH123
-        return stat.read().rsplit(")", 1)[1].split()[0] not in "ZX"
-    return False
 
 
 class Starts(Case):
@@ -175,7 +168,7 @@ class Starts(Case):
         tell.close()
         grandchild = told.recv(timeout=PATIENCE)
         children.finish(child)
-        eventually(lambda: not _lives(grandchild))
+        eventually(lambda: not lives(grandchild))
 
     @promise("start.daemon")
     def test_daemonic_children_end_when_their_parent_is_killed_and_no_others(
@@ -191,10 +184,10 @@ class Starts(Case):
             with stopwatch() as elapsed:
                 children.finish(child, -signal.SIGKILL)
                 assert elapsed() < DEATH_BOUND, "its own children have what it is seen by"
-            eventually(lambda: not _lives(daemon))
-            assert _lives(later), "it is not daemonic"
+            eventually(lambda: not lives(daemon))
+            assert lives(later), "it is not daemonic"
             hold.close()
-            eventually(lambda: not _lives(later))
+            eventually(lambda: not lives(later))
         finally:
             for left in (daemon, later):
                 with contextlib.suppress(ProcessLookupError):
@@ -207,12 +200,12 @@ class Starts(Case):
         held.close()
         tell.close()
         grandchild = told.recv(timeout=PATIENCE)
-        assert _lives(grandchild)
+        assert lives(grandchild)
         child.join(0.05)
         assert child.exitcode is None, "it did not wait for its child"
         hold.close()
         children.finish(child)
-        eventually(lambda: not _lives(grandchild))
+        eventually(lambda: not lives(grandchild))
 
     @promise("start.daemon")
     def test_daemons_have_no_children(self, children: Children, one_way: Pair) -> None:

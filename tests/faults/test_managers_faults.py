@@ -16,7 +16,7 @@ import manager_targets as targets
 import pytest
 
 import ipcframe
-from ipcframe.conformance.conditions import DEATH_BOUND, PATIENCE, Worker, eventually
+from ipcframe.conformance.conditions import DEATH_BOUND, PATIENCE, Worker, eventually, lives
 from ipcframe.managers import SyncManager
 
 METHODS = ["fork", "spawn", "forkserver"]
@@ -36,14 +36,6 @@ def kill(manager: Any) -> None:
     manager._process.join(PATIENCE)
 
 
-def runs(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in ("Z", "X")
-
-
 # --- the one who started it ends ------------------------------------------------------------------
 
 
@@ -57,11 +49,11 @@ def test_managers_end_with_their_killed_parent_though_a_later_child_of_it_lives_
     managers, workers, names, sibling = ours.recv(timeout=PATIENCE)
     with contextlib.ExitStack() as stack:
         stack.callback(os.kill, sibling, signal.SIGKILL)
-        assert all(runs(pid) for pid in (*managers, *workers))
+        assert all(lives(pid) for pid in (*managers, *workers))
         parent.kill()
         # Ten times 0.1 s; and the interpreter and the finalizers take their time.
-        eventually(lambda: not any(map(runs, managers)), DEATH_BOUND + 4)
-        assert not any(map(runs, workers)), "the finalizers of the manager have ended them"
+        eventually(lambda: not any(map(lives, managers)), DEATH_BOUND + 4)
+        assert not any(map(lives, workers)), "the finalizers of the manager have ended them"
         assert [name for name in names if Path("/dev/shm", name).exists()] == []
     parent.join()
 
@@ -72,9 +64,9 @@ def test_a_server_that_cannot_finish_after_its_parents_end_is_ended(monkeypatch:
     parent = FORK.Process(target=targets.be_a_parent_of_a_stuck_server, args=(FORK, theirs))
     parent.start()
     server = ours.recv(timeout=PATIENCE)
-    assert runs(server)
+    assert lives(server)
     parent.kill()
-    eventually(lambda: not runs(server))
+    eventually(lambda: not lives(server))
     parent.join()
 
 

@@ -17,18 +17,11 @@ import orphan_targets
 import pytest
 
 import ipcframe
-from ipcframe.conformance.conditions import PATIENCE, eventually
+from ipcframe.conformance.conditions import PATIENCE, eventually, lives
 from ipcframe.conformance.targets import wait_for_ever
 
 METHODS = ["fork", "spawn", "forkserver"]
 Start = Callable[..., Any]
-
-
-def lives(pid: int) -> bool:
-    """Whether the process runs, and is not only waited for."""
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    return False
 
 
 @pytest.fixture

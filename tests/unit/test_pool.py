@@ -18,7 +18,7 @@ import pytest
 
 import ipcframe
 from ipcframe import pool as pools
-from ipcframe.conformance.conditions import DEATH_BOUND, PATIENCE, Worker, asleep, eventually
+from ipcframe.conformance.conditions import DEATH_BOUND, PATIENCE, Worker, asleep, eventually, lives
 from ipcframe.pool import Pool, ThreadPool
 
 METHODS = ["fork", "spawn", "forkserver"]
@@ -105,16 +105,8 @@ def test_workers_end_with_their_killed_parent(method: str, kind: str) -> None:
     parent.start()
     workers = ours.recv(timeout=PATIENCE)
     parent.kill()
-    eventually(lambda: not any(map(runs, workers)), DEATH_BOUND)
+    eventually(lambda: not any(map(lives, workers)), DEATH_BOUND)
     parent.join()
-
-
-def runs(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in ("Z", "X")
 
 
 # --- the interrupted ------------------------------------------------------------------------------
