@@ -37,19 +37,7 @@ def context() -> ipcframe.Context:
     return ipcframe.get_context("fork", backend="pipe")
 
 
-@pytest.fixture(autouse=True)
-def nothing_in_flight() -> Iterator[None]:
-    yield
-    eventually(lambda: not sharer._flights)  # who does not need a descriptor says so, and waits for no answer
-    eventually(lambda: not sharer._duplicates)  # a duplicate is closed right after it was given
-    assert arrival._arrivals == {}
-
-
-@pytest.fixture
-def ends() -> Iterator[tuple[Any, Any]]:
-    kept, end = context().Pipe()
-    with kept, end:
-        yield kept, end
+pytestmark = pytest.mark.usefixtures("nothing_in_flight")
 
 
 def message_of(obj: object) -> bytes:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import ipcframe
-from ipcframe.conformance.conditions import PATIENCE, Worker, eventually, open_descriptors
+from ipcframe.conformance.conditions import PATIENCE, Worker, open_descriptors
 from ipcframe.errors import HandleLost
 from ipcframe.toolkit import sharer
 from ipcframe.toolkit.serialisation import PICKLE
@@ -20,17 +20,7 @@ def context() -> ipcframe.Context:
     return ipcframe.get_context("fork", backend="pipe")
 
 
-@pytest.fixture(autouse=True)
-def nothing_in_flight() -> Iterator[None]:
-    yield
-    eventually(lambda: not sharer._flights and not sharer._duplicates)
-
-
-@pytest.fixture
-def ends() -> Iterator[tuple[Any, Any]]:
-    kept, end = context().Pipe()
-    with kept, end:
-        yield kept, end
+pytestmark = pytest.mark.usefixtures("nothing_in_flight")
 
 
 def message_of(obj: object) -> bytes:

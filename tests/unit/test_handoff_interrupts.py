@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from interrupting import interrupted
 
 import ipcframe
 from ipcframe.conformance.conditions import PATIENCE, eventually, open_descriptors
@@ -20,46 +18,7 @@ def context() -> ipcframe.Context:
     return ipcframe.get_context("fork", backend="pipe")
 
 
-@pytest.fixture(autouse=True)
-def nothing_in_flight() -> Iterator[None]:
-    yield
-    eventually(lambda: not sharer._flights)  # who does not need a descriptor says so, and waits for no answer
-    eventually(lambda: not sharer._duplicates)  # a duplicate is closed right after it was given
-    assert arrival._arrivals == {}
-
-
-class Interrupt(BaseException):
-    pass
-
-
-class Interrupter:
-    """Raises at the n-th point of our code at which a signal handler may run."""
-
-    def __init__(self, last: int) -> None:
-        self.left = last
-        self.struck = False
-
-    def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
-        code = frame.f_code
-        if event in ("call", "c_return") and f"{os.sep}toolkit{os.sep}" in code.co_filename:
-            if code.co_name != "__del__":
-                self.left -= 1
-            if self.left == 0:
-                self.struck = True
-                sys.setprofile(None)
-                raise Interrupt
-
-
-def interrupted(step: int, work: Callable[[], object]) -> bool:
-    interrupter = Interrupter(step)
-    try:
-        sys.setprofile(interrupter)
-        work()
-    except Interrupt:
-        pass
-    finally:
-        sys.setprofile(None)
-    return interrupter.struck
+pytestmark = pytest.mark.usefixtures("nothing_in_flight")
 
 
 MAKES: dict[str, Callable[[], tuple[Any, Callable[[Any], object]]]] = {}

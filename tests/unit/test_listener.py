@@ -5,19 +5,17 @@ from __future__ import annotations
 import gc
 import os
 import random
-import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import listener_targets as targets
 import pytest
+from connecting import connected
+from interrupting import alarm
 from listener_targets import KEY
 
 import ipcframe
@@ -28,15 +26,6 @@ from ipcframe.errors import ClosedError, EndOfStream, TimedOut
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="abstract addresses are Linux's")
 METHODS = ["fork", "spawn", "forkserver"]
-
-
-@contextmanager
-def connected(**how: Any) -> Iterator[tuple[Any, Any]]:
-    """The client's end and the listener's."""
-    with Listener(**how) as listener:
-        client = Worker(lambda: Client(listener.address, authkey=how.get("authkey")))
-        with listener.accept() as there, client.result() as here:
-            yield here, there
 
 
 # --- addresses ---
@@ -258,24 +247,10 @@ def test_no_client_is_lost_to_a_handler_that_raises(authkey: bytes | None) -> No
     assert got == list(range(clients))
 
 
-@contextmanager
-def on_alarm(handle: Callable[[], object]) -> Iterator[None]:
-    def handler(number: int, frame: FrameType | None) -> None:
-        handle()
-
-    before = signal.signal(signal.SIGALRM, handler)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.02)
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
 def test_a_handler_may_connect_to_the_listener_that_it_interrupts() -> None:
     clients: list[Any] = []
     with Listener() as listener:
-        with on_alarm(lambda: clients.append(Client(listener.address))), listener.accept(timeout=10) as there:
+        with alarm(lambda: clients.append(Client(listener.address))), listener.accept(timeout=10) as there:
             clients[0].send("from the handler")
             assert there.recv() == "from the handler"
         clients[0].close()
@@ -291,7 +266,7 @@ def test_a_handler_may_accept_at_the_listener_that_it_interrupts() -> None:
         def connect() -> list[Any]:
             return [Client(listener.address, authkey=KEY) for _ in range(2)]
 
-        with on_alarm(accept):
+        with alarm(accept):
             connecting = Worker(connect)
             accepted.append(listener.accept(timeout=10))
             eventually(lambda: len(accepted) == 2)

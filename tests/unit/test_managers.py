@@ -8,19 +8,18 @@ import inspect
 import multiprocessing
 import multiprocessing.managers
 import pickle
-import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client as StandardClient
-from types import FrameType
 from typing import Any
 
 import manager_targets as targets
 import pytest
 import stranger_program as stranger
+from interrupting import alarm
 
 import ipcframe
 from ipcframe import managers
@@ -170,19 +169,7 @@ class Struck(Exception):
     """Raised by a signal handler."""
 
 
-@contextlib.contextmanager
-def alarm(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
-    """A signal that is soon handled by this."""
-    before = signal.signal(signal.SIGALRM, handler)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.02)
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def strike(number: int, frame: FrameType | None) -> None:
+def strike() -> None:
     raise Struck
 
 
@@ -198,7 +185,7 @@ def test_an_answer_that_an_interrupt_has_left_behind_is_not_taken_for_the_next_o
 
 def test_a_signal_handler_may_use_the_proxy_that_its_thread_waits_on(ours: Any) -> None:
     queue = ours.get_queue("nested")
-    with alarm(lambda number, frame: queue.put(queue.qsize())):
+    with alarm(lambda: queue.put(queue.qsize())):
         assert queue.get() == 0
     assert queue.qsize() == 0
 

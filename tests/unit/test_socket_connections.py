@@ -6,34 +6,24 @@ import gc
 import multiprocessing.connection as standard
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import pairwise
 from multiprocessing import reduction
 from pathlib import Path
 from typing import Any
 
 import pytest
+from connecting import connected
 from hypothesis import given
 from hypothesis import strategies as st
 from listener_targets import KEY
 
 from ipcframe import connection
 from ipcframe.conformance.conditions import Worker, arrived, clog, stopwatch
-from ipcframe.connection import Client, Listener
 from ipcframe.errors import BrokenConnection, EndOfStream, MessageTooLarge, TimedOut
 from ipcframe.toolkit.framing import STANDARD
 from ipcframe.toolkit.sockets import Socket, SocketConnection
 from ipcframe.toolkit.stream import StreamConnection
-
-
-@contextmanager
-def connected(**how: Any) -> Iterator[tuple[Any, Any]]:
-    """The client's end and the listener's."""
-    with Listener(**how) as listener:
-        client = Worker(lambda: Client(listener.address, authkey=how.get("authkey")))
-        with listener.accept() as there, client.result() as here:
-            yield here, there
 
 
 def pair() -> tuple[SocketConnection, socket.socket]:
