@@ -195,7 +195,8 @@ def _ring_anew(number: int) -> None:
     except OSError:
         return
     finally:
-        _close_all(sockets)
+        for one in sockets:  # not `_close_all`, which may be interrupted before it has begun
+            one.close()
 
 
 def _address(number: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import select
 import sys
 import threading
@@ -12,10 +13,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from interrupting import interrupted
 
 import ipcframe
+from ipcframe.conformance.conditions import open_descriptors
 from ipcframe.deadline import NEVER
 from ipcframe.errors import ClosedError, EndOfStream, MessageTooLarge, TimedOut
+from ipcframe.toolkit import doorbell
 
 GATE = threading.Event()
 REBUILT: list[str] = []
@@ -173,3 +177,13 @@ def test_two_who_first_ask_for_a_queues_descriptor_get_the_same(monkeypatch: pyt
     assert [reader.fileno()] == others
     queue.put("something")
     assert select.select(others, [], [], 10) == (others, [], [])
+
+
+def test_ringing_anew_is_interrupted_anywhere_and_leaves_no_socket() -> None:
+    before = open_descriptors()
+    step = 1
+    while interrupted(step, lambda: doorbell._ring_anew(1)):
+        gc.collect()  # a socket that was not closed would be told of, and warnings are errors
+        step += 1
+    assert step > 3
+    assert open_descriptors() == before
