@@ -12,7 +12,6 @@ import errno
 import mmap
 import operator
 import os
-import signal
 import sys
 import time
 from multiprocessing import popen_fork, resource_tracker, util
@@ -284,20 +283,11 @@ def _before_fork() -> None:
         if _tracker._fd is not None or frame is None:
             return
         if isinstance(frame.f_locals.get("self"), popen_fork.Popen):
+            from .toolkit.launching import tracker_fd
+
             with contextlib.suppress(Exception):  # the child will start one, and hear what is wrong
-                _start_tracker()
+                tracker_fd()
         frame = frame.f_back
-
-
-def _start_tracker() -> None:
-    """Start it, and leave blocked the signals that this would unblock: whoever forks may rely on it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    try:
-        vars(resource_tracker)["_HAVE_SIGMASK"] = False
-        resource_tracker.ensure_running()
-    finally:
-        vars(resource_tracker)["_HAVE_SIGMASK"] = True
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _in_child() -> None:

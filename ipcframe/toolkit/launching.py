@@ -25,6 +25,7 @@ _tls: Any = cast(Any, context)._tls
 _sigmask: Any = cast(
     Any, signal
 )._signal.pthread_sigmask  # in C, and so not interrupted after it has blocked them
+_tracker: dict[str, Any] = vars(resource_tracker)
 _SIGNALS = frozenset(map(int, signal.valid_signals()))
 
 
@@ -127,13 +128,16 @@ def undisturbed(step: Callable[[], int], landing: list[int], masks: list[set[int
 def tracker_fd() -> int:
     """The descriptor of the resource tracker, which is started if it does not run.
 
-    That unblocks SIGINT and SIGTERM, whatever the caller has blocked, and is put right here.
+    The standard library then unblocks SIGINT and SIGTERM, whatever the caller has blocked; this does not.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    before = _sigmask(signal.SIG_BLOCK, ())
     try:
-        fd: int = cast(Any, resource_tracker).getfd()
+        _sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        _tracker["_HAVE_SIGMASK"] = False
+        fd: int = _tracker["getfd"]()
         return fd
     finally:
+        _tracker["_HAVE_SIGMASK"] = True
         _sigmask(signal.SIG_SETMASK, before)
 
 
