@@ -38,6 +38,10 @@ class PacketChannel(Channel):
     it does on pipes and on SOCK_SEQPACKET sockets of Linux).
     """
 
+    _read_fd = -1
+    _write_fd = -1
+    _generation: object = None  # until the object's own is there: its making may be interrupted
+
     def __init__(
         self, read_fd: int, write_fd: int, *, packet_size: int, capacity: int, name: str | None = None
     ) -> None:
@@ -141,13 +145,13 @@ class PacketChannel(Channel):
         if self._generation is not forks.generation:
             self._forked()
         with self._lock:
-            fds = {self._read_fd, self._write_fd}
+            fds = {self._read_fd, self._write_fd} - {-1}
             self._read_fd = self._write_fd = -1
             for fd in fds:
                 os.close(fd)
 
     def __del__(self) -> None:
-        if self._closed_by is None and getattr(self, "_read_fd", -1) >= 0:
+        if self._closed_by is None and self._read_fd >= 0:
             self._closed_by = "the garbage collector"
             self._close()
 

@@ -63,7 +63,6 @@ def an_event() -> tuple[Any, Callable[[Any], object]]:
     return event, check
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("make", MAKES)
 @pytest.mark.parametrize("carrier", ["Pipe", "Queue"])
 def test_a_receive_interrupted_anywhere_is_done_again(make: str, carrier: str) -> None:
