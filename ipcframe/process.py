@@ -55,6 +55,8 @@ class Process(multiprocessing.process.BaseProcess):
     _closed: bool
     _home: Context | None = None
     _announced = False
+    _sibling = False
+    """Seen from a child that was forked later by the same parent."""
     _generated_for: Any = None
 
     @staticmethod
@@ -103,6 +105,16 @@ class Process(multiprocessing.process.BaseProcess):
             return None
         return self._report.exception()
 
+    @property
+    def sentinel(self) -> int:
+        """A descriptor that is readable when the child has ended, in the process that has started it.
+
+        ValueError elsewhere: a forked child gives up those of its siblings.
+        """
+        if self._sibling:
+            raise ValueError("only the process that has started this one holds its sentinel")
+        return super().sentinel
+
     def close(self) -> None:
         """Give up what the object holds; ValueError while the child runs."""
         if not self._closed and self._popen is not None:
@@ -128,8 +140,10 @@ class Process(multiprocessing.process.BaseProcess):
         # In a forked child what its siblings are seen by is of no use, and would add descriptors.
         close_sentinels()
         for sibling in _standard._children:
-            if isinstance(sibling, Process) and sibling is not self and sibling._report is not None:
-                sibling._report.close()
+            if isinstance(sibling, Process) and sibling is not self:
+                sibling._sibling = True
+                if sibling._report is not None:
+                    sibling._report.close()
         report, run = self._report, self.run
         if report is not None:
             self.run = partial(report.record, run)  # type: ignore[method-assign]  # C: it adds no frame

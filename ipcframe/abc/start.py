@@ -51,7 +51,11 @@ class Launched(Protocol):
     _name: str
 
     def _bootstrap(self, parent_sentinel: int | None = None) -> int:
-        """Run to the end in the child; returns the exit code."""
+        """Run to the end in the child; returns the exit code.
+
+        `parent_sentinel` is a descriptor that is at its end when the parent has ended, preferably a pipe's.
+        Without one, daemonic processes outlive a killed parent.
+        """
         ...
 
 

@@ -122,3 +122,11 @@ def be_daemon(ctx: Any, conn: Any) -> None:
         ctx.Manager()
     except AssertionError as error:
         conn.send(str(error))
+
+
+def tell_sentinel(process: Any, back: Any) -> None:
+    """Send what asking for the sentinel of another process gives."""
+    try:
+        back.send(process.sentinel)
+    except ValueError as error:
+        back.send(str(error))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import multiprocessing.connection
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import permutations
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 
 import ipcframe
 from ipcframe import dropin
+from ipcframe.conformance.conditions import PATIENCE
 
 METHODS = ["fork", "spawn", "forkserver"]
 PAIRS = [
@@ -107,6 +110,20 @@ def test_a_child_has_its_parents_default_context(method: str) -> None:
             assert told(ctx, mixing_targets.tell_default) == [(method, method, "pipe", True)]
     finally:
         ipcframe.set_start_method(None, force=True)
+
+
+def test_a_forked_child_is_told_that_the_sentinels_of_its_siblings_are_not_its_own() -> None:
+    ctx: Any = ipcframe.get_context("fork", backend="pipe")
+    go = ctx.Event()
+    sibling = ctx.Process(target=go.wait)
+    sibling.start()
+    assert told(ctx, partial(mixing_targets.tell_sentinel, sibling)) == [
+        "only the process that has started this one holds its sentinel"
+    ]
+    assert not multiprocessing.connection.wait([sibling.sentinel], 0)
+    go.set()
+    assert multiprocessing.connection.wait([sibling.sentinel], PATIENCE)
+    sibling.join()
 
 
 def test_nothing_is_chosen_before_somebody_chooses() -> None:
