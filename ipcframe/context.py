@@ -186,10 +186,13 @@ def default_context() -> Context:
     """What functions of the package, and ``ctx=None``, mean: while installed, multiprocessing's default."""
     if installed and choice is not None:
         return restore(*installed[0].with_start_method(choice.value, choice.source))
-    if installed:
-        current = cast(Any, multiprocessing.context)._default_context.get_context()
-        return current if isinstance(current, Context) else get_context(current._name)
-    return get_context()
+    return multiprocessings_default() if installed else get_context()
+
+
+def multiprocessings_default() -> Context:
+    """Multiprocessing's default context, where that is ours, and else ours for its start method."""
+    current = cast(Any, multiprocessing.context)._default_context.get_context()
+    return current if isinstance(current, Context) else get_context(current._name)
 
 
 def spec_for(
@@ -323,7 +326,7 @@ def _pack_boot() -> tuple[dict[str, bytes], tuple[str, ...]]:
     return _boot.pack({**parts, dropin: (installed,)}), (dropin,)
 
 
-def _adopt(parents: Sourced) -> None:
+def _adopt(parents: Sourced | None = None) -> None:
     global choice
     choice = parents
 

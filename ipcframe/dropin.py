@@ -34,9 +34,7 @@ class Process(process.Process):
 
     @staticmethod
     def _context() -> context.Context:
-        current = _standard._default_context.get_context()
-        # After `uninstall`, what was handed out stays ours.
-        return current if isinstance(current, context.Context) else context.get_context(current._name)
+        return context.multiprocessings_default()  # after `uninstall` too: what was handed out stays ours
 
     @staticmethod
     def _Popen(process_obj: Any) -> Any:  # noqa: N802 - the standard library's name
@@ -113,9 +111,11 @@ def install(
         raise
 
 
-def install_specs(specs: tuple[context.Spec, ...]) -> None:
-    """Put these contexts in the place of multiprocessing's; the first is the default."""
+def install_specs(specs: tuple[context.Spec, ...] = ()) -> None:
+    """Put these contexts in the place of multiprocessing's; the first is the default. None gives it back."""
     uninstall()
+    if not specs:
+        return
     default_context = _standard._default_context
     ours = {spec.start_method.name: context.restore(*spec) for spec in specs}
     chosen = default_context._actual_context

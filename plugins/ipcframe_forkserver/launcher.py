@@ -20,6 +20,7 @@ from typing import Any
 from ipcframe.abc import Launched
 from ipcframe.toolkit.launching import Handle, pack, tracker_fd, undisturbed, write
 from ipcframe.toolkit.lifeline import forking
+from ipcframe.toolkit.memory import anonymous_file
 
 from .server import MOST_INHERITED, NUMBER, REQUEST
 from .server import __name__ as server_module
@@ -121,17 +122,21 @@ class ForkServer:
         _standard._preload_modules = modules
 
     def ensure_running(self) -> None:
-        """See to it that the server runs; OSError if it cannot be started."""
-        self.running()
+        """See to it that a server runs; OSError if it cannot be started.
 
-    def running(self) -> _Server:
-        """The server, which is started if there is none."""
+        One that is started here has imported nothing of the program's: only the first process that is started
+        tells it what must be known before.
+        """
+        self.running(ForkServerHandle(), "")
+
+    def running(self, handle: Handle, name: str) -> _Server:
+        """The server; it is started if there is none, with what it needs to know from a process's name."""
         with self._lock:
             tracker_fd()
             if self._server is not None and self._server.has_ended():
                 self._server = None
             if self._server is None:
-                self._start()
+                self._start(handle, name)
             assert self._server is not None
             return self._server
 
@@ -144,30 +149,35 @@ class ForkServer:
             if self._server is server:
                 self._server = None
 
-    def _start(self) -> None:
-        # The main module is imported by each child, when it has what its parent has configured and installed.
-        modules = [name for name in self._preload_modules if name != "__main__"]
-        # Told to ignore the environment, it would not find us where its parent has found us.
-        path = spawn.get_preparation_data("")["sys_path"]
-        python = [spawn.get_executable(), *_util._args_from_interpreter_flags(), "-c"]
-        program = f"import sys; sys.path[:] = {path!a}; from {server_module} import main; main"
-        masks: list[set[int]] = []
+    def _start(self, handle: Handle, name: str) -> None:
+        # What is imported beforehand sees what it would see in a child: its parent's path, arguments, folder,
+        # and what has been installed and configured there.
+        modules = [*(self._preload_modules if name else ()), *_FOR_CHILDREN]
+        boot = os.fdopen(anonymous_file("ipcframe-forkserver"), "wb")
+        with boot:
+            boot.write(pack(handle, name, modules))
+            boot.flush()
+            # Told to ignore the environment, it would not find us where its parent has found us.
+            path = spawn.get_preparation_data("")["sys_path"]
+            python = [spawn.get_executable(), *_util._args_from_interpreter_flags(), "-c"]
+            program = f"import sys; sys.path[:] = {path!a}; from {server_module} import main; main"
+            masks: list[set[int]] = []
 
-        def start() -> int:
-            ours, theirs = socket.socketpair(socket.AF_UNIX, _KIND)
-            with theirs:
-                arguments = theirs.fileno(), os.getpid(), sorted(masks[0]), [*modules, *_FOR_CHILDREN]
-                command = [*python, f"{program}{arguments!a}"]
-                try:
-                    pid: int = _util.spawnv_passfds(python[0], command, [theirs.fileno()])
-                except OSError:
-                    ours.close()
-                    raise
-            self._server = _Server(pid, ours)
-            return pid
+            def start() -> int:
+                ours, theirs = socket.socketpair(socket.AF_UNIX, _KIND)
+                with theirs:
+                    passed = theirs.fileno(), boot.fileno()
+                    command = [*python, f"{program}{(*passed, os.getpid(), sorted(masks[0]))}"]
+                    try:
+                        pid: int = _util.spawnv_passfds(python[0], command, passed)
+                    except OSError:
+                        ours.close()
+                        raise
+                self._server = _Server(pid, ours)
+                return pid
 
-        with forking:
-            undisturbed(start, [], masks)
+            with forking:
+                undisturbed(start, [], masks)
 
     def _begin_anew(self) -> None:
         """In a forked child: the server is its parent's."""
@@ -203,15 +213,15 @@ class ForkServerHandle(Handle, multiprocessing.popen_forkserver.Popen):
             raise ValueError(
                 f"{len(self._fds)} descriptors for a process are too many: it can have {MOST_INHERITED}"
             )
-        if not any(self._ask() for _ in range(_TRIES)):
+        if not any(self._ask(launched._name) for _ in range(_TRIES)):
             raise ChildProcessError(
                 f"{_TRIES} fork servers have ended before they could fork; see stderr for why"
             )
         write(self.ends.lifeline, packed)
 
-    def _ask(self) -> bool:
+    def _ask(self, name: str) -> bool:
         """Ask for the process; False if the server has ended meanwhile, and another may be asked."""
-        server = fork_server.running()
+        server = fork_server.running(self, name)
         ends = self.hold()
         self._told.clear()
         server.ask([ends.life, ends.parent_sentinel, tracker_fd(), *self._fds])

@@ -51,16 +51,20 @@ _atexit: Any = atexit
 _util: Any = util
 
 
-def main(control: int, client: int, mask: Iterable[int], preload: Iterable[str]) -> None:
+def main(control: int, boot: int, client: int, mask: Iterable[int]) -> None:
     """Serve the process `client` as long as it lives, through the socket `control`.
 
+    In the file `boot` is what a child is told before its main module is imported, and what to import here.
     All signals are blocked while a server is started; `mask` is what was blocked before. Ctrl-C is meant for
     others, from the beginning.
     """
     signal.pthread_sigmask(signal.SIG_SETMASK, {*mask, signal.SIGINT})
     _util._close_stdin()
-    for name in preload:
-        _preload(name)
+    with open(boot, "rb") as file:
+        file.seek(0)
+        preparation = pickle.load(file)  # noqa: S301 - it comes from our own parent
+        modules = pickle.load(file)  # noqa: S301 - as above
+    _preload(preparation, modules)
     _util._flush_std_streams()  # or each child would print again what an import has printed
     gc.freeze()  # what is there now no child need look through, and so copy
     server = _Server(control, client, mask)
@@ -73,14 +77,29 @@ def main(control: int, client: int, mask: Iterable[int], preload: Iterable[str])
         os._exit(0)
 
 
-def _preload(name: str) -> None:
+def _preload(preparation: dict[str, Any], modules: Sequence[str]) -> None:
+    """Import what each child would import; whatever goes wrong, the children are not to suffer."""
+    main_module = {key: preparation.pop(key) for key in list(preparation) if key.startswith("init_main")}
+    for key in ("name", "log_to_stderr", "log_level"):  # a matter of each child
+        preparation.pop(key, None)
+    me: Any = process.current_process()
+    me._inheriting = True  # nobody starts processes here
     try:
-        importlib.import_module(name)
-    except ImportError:
-        return
-    except BaseException:  # noqa: BLE001 - whatever it is, the children are not to suffer
-        sys.stderr.write(f"the fork server could not import {name}:\n")
-        sys.excepthook(*sys.exc_info())
+        spawn.prepare(preparation)
+        for name in modules:
+            try:
+                if name == "__main__":
+                    spawn.prepare(main_module)
+                else:
+                    importlib.import_module(name)
+            except ImportError:
+                continue
+            except BaseException:  # noqa: BLE001 - and what is wrong with the main module, each child will say
+                if name != "__main__":
+                    sys.stderr.write(f"the fork server could not import {name}:\n")
+                    sys.excepthook(*sys.exc_info())
+    finally:
+        del me._inheriting
 
 
 class _Server:
