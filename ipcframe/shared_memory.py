@@ -20,6 +20,7 @@ from types import FunctionType
 
 from .deadline import deadline_after
 from .errors import OutOfSharedMemory
+from .toolkit.launching import tracker_fd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -283,8 +284,6 @@ def _before_fork() -> None:
         if _tracker._fd is not None or frame is None:
             return
         if isinstance(frame.f_locals.get("self"), popen_fork.Popen):
-            from .toolkit.launching import tracker_fd
-
             with contextlib.suppress(Exception):  # the child will start one, and hear what is wrong
                 tracker_fd()
         frame = frame.f_back

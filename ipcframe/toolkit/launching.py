@@ -13,11 +13,13 @@ import signal
 from collections.abc import Callable
 from itertools import starmap
 from multiprocessing import context, popen_fork, reduction, resource_tracker, spawn, util
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
-from ..abc import Launched
 from . import forks
 from .lifeline import Ends
+
+if TYPE_CHECKING:
+    from ..abc import Launched
 
 __all__ = ["Handle", "pack", "tracker_fd", "undisturbed", "write"]
 
