@@ -21,7 +21,8 @@ class Factories(multiprocessing.context.BaseContext):
     """The methods of a multiprocessing context that make something, and with `name=` and `backend=`.
 
     `name` is for people, who read it in errors and observers; `backend` puts this one object on another
-    backend than the context's.
+    backend than the context's. `message_size` is how many bytes the messages are expected to have: a hint,
+    for the policy that chooses a backend.
     """
 
     def get_context(self, method: str | None = None) -> Context:  # type: ignore[override]
@@ -29,37 +30,53 @@ class Factories(multiprocessing.context.BaseContext):
         raise NotImplementedError
 
     def Pipe(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
-        self, duplex: bool = True, *, name: str | None = None, backend: str | None = None
+        self,
+        duplex: bool = True,
+        *,
+        name: str | None = None,
+        backend: str | None = None,
+        message_size: int | None = None,
     ) -> tuple[Connection, Connection]:
-        """Two connected ends; not duplex, the first only receives and the second only sends.
+        """Two connected ends; not duplex, the first only receives and the second only sends."""
+        return self.get_context()._make_pipe(bool(duplex), name, backend, message_size)
 
-        `name` is for people; `backend` puts this pipe on another backend than the context's.
-        """
-        return self.get_context()._make_pipe(bool(duplex), name, backend)
-
-    def Channel(self, *, name: str | None = None, backend: str | None = None) -> Channel:  # noqa: N802
+    def Channel(  # noqa: N802
+        self, *, name: str | None = None, backend: str | None = None, message_size: int | None = None
+    ) -> Channel:
         """A channel: packets from any process to any process, each taken whole by exactly one."""
-        return self.get_context()._make_channel(name, backend)
+        return self.get_context()._make_channel(name, backend, message_size)
 
     def Queue(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
-        self, maxsize: int = 0, *, name: str | None = None, backend: str | None = None
+        self,
+        maxsize: int = 0,
+        *,
+        name: str | None = None,
+        backend: str | None = None,
+        message_size: int | None = None,
     ) -> abc.Queue:
         """A queue of objects; with a positive `maxsize`, `put` waits while so many are in it."""
-        made: abc.Queue = self.get_context()._make("queue", (maxsize,), name, backend)
+        made: abc.Queue = self.get_context()._make("queue", (maxsize,), name, backend, message_size)
         return made
 
     def JoinableQueue(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
-        self, maxsize: int = 0, *, name: str | None = None, backend: str | None = None
+        self,
+        maxsize: int = 0,
+        *,
+        name: str | None = None,
+        backend: str | None = None,
+        message_size: int | None = None,
     ) -> abc.JoinableQueue:
         """A queue with `task_done` and `join`."""
-        made: abc.JoinableQueue = self.get_context()._make("joinable_queue", (maxsize,), name, backend)
+        made: abc.JoinableQueue = self.get_context()._make(
+            "joinable_queue", (maxsize,), name, backend, message_size
+        )
         return made
 
     def SimpleQueue(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
-        self, *, name: str | None = None, backend: str | None = None
+        self, *, name: str | None = None, backend: str | None = None, message_size: int | None = None
     ) -> abc.Queue:
         """A queue without a bound."""
-        made: abc.Queue = self.get_context()._make("simple_queue", (), name, backend)
+        made: abc.Queue = self.get_context()._make("simple_queue", (), name, backend, message_size)
         return made
 
     def Lock(  # type: ignore[override]  # noqa: N802 - multiprocessing's name

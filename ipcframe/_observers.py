@@ -127,11 +127,15 @@ class Observers:
         self("object_created", kind=kind, obj=made)
         return made
 
-    def choose_backend(self, candidates: Sequence[str], kind: str, name: str | None) -> str | None:
+    def choose_backend(
+        self, candidates: Sequence[str], kind: str, name: str | None, message_size: int | None
+    ) -> str | None:
         """What the policies say, if any does."""
         if not self.offers:
             return None
-        chosen: str | None = self.hook.ipcframe_choose_backend(candidates=candidates, kind=kind, name=name)
+        chosen: str | None = self.hook.ipcframe_choose_backend(
+            candidates=candidates, kind=kind, name=name, message_size=message_size
+        )
         return chosen
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import multiprocessing
 import multiprocessing.context
+import operator
 import pickle
 import warnings
 from collections.abc import Hashable
@@ -80,20 +81,28 @@ class Context(Factories):
         return self._backend(self.spec.backend)
 
     def _make_pipe(
-        self, duplex: bool, name: str | None, backend: str | None
+        self, duplex: bool, name: str | None, backend: str | None, message_size: int | None
     ) -> tuple[Connection, Connection]:
-        pair = self.notify.make_connection_pair(self._choose("connection", name, backend), duplex, name)
+        on = self._choose("connection", name, backend, message_size)
+        pair = self.notify.make_connection_pair(on, duplex, name)
         for end in pair:
             cast(Any, end).notify = self.notify
             if self.notify.reducers:
                 end._serializer = PickleSerializer(self.notify.reducers)
         return pair
 
-    def _make_channel(self, name: str | None, backend: str | None) -> Channel:
-        return self.notify.make_channel(self._choose("channel", name, backend), name)
+    def _make_channel(self, name: str | None, backend: str | None, message_size: int | None) -> Channel:
+        return self.notify.make_channel(self._choose("channel", name, backend, message_size), name)
 
-    def _make(self, kind: str, args: tuple[Any, ...], name: str | None, backend: str | None) -> Any:
-        made = self.notify.make(self._choose(kind, name, backend), kind, args, name)
+    def _make(
+        self,
+        kind: str,
+        args: tuple[Any, ...],
+        name: str | None,
+        backend: str | None,
+        message_size: int | None = None,
+    ) -> Any:
+        made = self.notify.make(self._choose(kind, name, backend, message_size), kind, args, name)
         if isinstance(made, abc.Queue) and self.notify.reducers:
             cast(Any, made)._serializer = PickleSerializer(self.notify.reducers)
         return made
@@ -112,10 +121,12 @@ class Context(Factories):
         """Raises ValueError, as multiprocessing's contexts do: a context is a value."""
         raise ValueError("cannot set start method of concrete context")
 
-    def _choose(self, kind: str, name: str | None, backend: str | None) -> Backend:
+    def _choose(self, kind: str, name: str | None, backend: str | None, message_size: int | None) -> Backend:
+        if message_size is not None and operator.index(message_size) < 0:
+            raise ValueError(f"messages have no negative size: message_size={message_size}")
         if backend is not None:
             return self._backend(_plugins.find("backend", Sourced(backend, f"the argument of a {kind}")))
-        policy = self.notify.choose_backend(self.spec.candidates, kind, name)
+        policy = self.notify.choose_backend(self.spec.candidates, kind, name, message_size)
         if policy is None:
             return self.backend
         return self._backend(_plugins.find("backend", Sourced(policy, f"a policy, for a {kind}")))

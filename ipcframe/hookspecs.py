@@ -65,11 +65,14 @@ def ipcframe_make_object(backend: Backend, kind: str, args: tuple[Any, ...], nam
 
 
 @hookspec(firstresult=True)
-def ipcframe_choose_backend(candidates: Sequence[str], kind: str, name: str | None) -> str | None:
+def ipcframe_choose_backend(
+    candidates: Sequence[str], kind: str, name: str | None, message_size: int | None
+) -> str | None:
     """Return the name of the backend that an object is to be on; None leaves it to the context.
 
     `kind` is what is being made ("connection", "channel", "queue", "lock", ...); `candidates` are the names
-    that the configuration allows, in its order; `name` is what the object was asked for by.
+    that the configuration allows, in its order; `name` is what the object was asked for by, and
+    `message_size` how many bytes its messages are expected to have, where somebody has said so.
     """
 
 

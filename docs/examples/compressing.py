@@ -1,4 +1,4 @@
-"""A wrapper: every message of every connection is compressed on its way.
+"""A wrapper: what goes through the pipes of one name is compressed on its way.
 
     python compressing.py
 
@@ -81,10 +81,17 @@ class CompressedConnection(Connection):
         return CompressedConnection, (self._inner,)
 
 
+COMPRESSED = "pages"
+
+
 @hookimpl(wrapper=True)
-def ipcframe_make_connection_pair() -> Generator[None, tuple[Connection, Connection], Any]:
-    """Let the backend make the two ends, and hand out ours around them."""
+def ipcframe_make_connection_pair(
+    name: str | None,
+) -> Generator[None, tuple[Connection, Connection], Any]:
+    """Let the backend make the two ends, and hand out ours around those of our name."""
     first, second = yield
+    if name != COMPRESSED:
+        return first, second
     return CompressedConnection(first), CompressedConnection(second)
 
 
@@ -95,7 +102,7 @@ def answer(connection: Connection) -> None:
 def main() -> None:
     ipcframe.register(sys.modules[__name__], name="compressing")
     context = ipcframe.get_context("spawn")
-    ours, theirs = context.Pipe()
+    ours, theirs = context.Pipe(name=COMPRESSED)
     child = context.Process(target=answer, args=(theirs,))
     child.start()
     ours.send("a" * 1_000_000)

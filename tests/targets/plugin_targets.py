@@ -95,6 +95,13 @@ class marked_policy:  # noqa: N801
         return "marked" if name == "special" else None
 
 
+class size_policy:  # noqa: N801
+    @staticmethod
+    @hookimpl
+    def ipcframe_choose_backend(kind: str, message_size: int | None) -> str | None:
+        return "marked" if kind == "connection" and message_size is not None and message_size > 1000 else None
+
+
 class Celsius:
     def __init__(self, degrees: float) -> None:
         self.degrees = degrees

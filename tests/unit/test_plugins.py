@@ -307,6 +307,19 @@ def test_a_policy_may_choose_the_backend_of_an_object() -> None:
     assert type(ctx.Pipe(False, name="plain")[0]).__name__ == "PipeConnection"
 
 
+def test_a_policy_is_told_how_large_messages_are_expected_to_be() -> None:
+    ipcframe.register(plugin_targets.marked, name="marked")
+    ipcframe.register(plugin_targets.size_policy, name="policy")
+    ctx = ipcframe.get_context("fork", backend="pipe")
+    assert type(ctx.Pipe(False, message_size=1001)[0]).__name__ == "MarkedConnection"
+    assert type(ctx.Pipe(False, message_size=1000)[0]).__name__ == "PipeConnection"
+    assert type(ctx.Pipe(False)[0]).__name__ == "PipeConnection"
+    for make in (ctx.Queue, ctx.JoinableQueue, ctx.SimpleQueue, ctx.Channel):
+        assert make(message_size=1001)
+    with pytest.raises(ValueError, match="negative size"):
+        ctx.Queue(message_size=-1)
+
+
 def test_a_plugin_may_bring_reducers() -> None:
     ipcframe.register(plugin_targets.celsius_reducer, name="celsius")
     ours, theirs = ipcframe.get_context("fork", backend="pipe").Pipe()
