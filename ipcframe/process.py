@@ -319,7 +319,11 @@ class _Report:
 
 
 def _receive_report(passed: Passed | None) -> _Report | None:
-    return None if passed is None else _Report(passed.detach())
+    if passed is None:
+        return None
+    fd = passed.detach()
+    os.set_inheritable(fd, False)  # a spawned child has inherited it, and what that executes must not
+    return _Report(fd)
 
 
 def _load(record: bytes) -> BaseException:

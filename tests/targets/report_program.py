@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,13 @@ def interrupted() -> None:
 
 def send_descriptors(conn: Any) -> None:
     conn.send(len(list(Path("/proc/self/fd").iterdir())))
+
+
+def send_inheritable_memory(conn: Any, *kept: Any) -> None:
+    """What a program that this process executes would get of ours."""
+    open_here = [Path(f"/proc/self/fd/{fd}") for fd in range(3, 256)]
+    inherited = [one for one in open_here if one.is_symlink() and os.get_inheritable(int(one.name))]
+    conn.send([name for name in map(str, map(Path.readlink, inherited)) if "ipcframe" in name])
 
 
 TARGETS = {

@@ -22,6 +22,17 @@ METHODS = ["fork", "spawn", "forkserver"]
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_what_a_child_executes_inherits_no_memory_of_ours(method: str) -> None:
+    ctx = ipcframe.get_context(method, backend="pipe")
+    ours, theirs = ctx.Pipe()
+    arguments = theirs, ctx.Queue(), ctx.Lock(), ctx.Value("i"), ctx.Event()
+    child = ctx.Process(target=report_program.send_inheritable_memory, args=arguments)
+    child.start()
+    assert ours.recv(timeout=30) == []
+    child.join()
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("case", ["raises", "exits", "exits with text", "interrupted", "subclass"])
 def test_stderr_and_exit_code_are_those_of_multiprocessing(method: str, case: str) -> None:
     outputs = []
