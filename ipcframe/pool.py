@@ -96,6 +96,7 @@ class Pool(_Pool):
     def _setup_queues(self) -> None:
         made: Any = self
         _standard._setup_queues(made)
+        made._outqueue._reader.fileno()  # a backend that has none says so, before threads wait for it
         made._quick_get = partial(_sleep_and_get, made._outqueue._reader)
 
 

@@ -10,6 +10,8 @@ import fcntl
 import os
 import sys
 
+from . import cgroup
+
 __all__ = ["anonymous_file", "available", "physical_memory"]
 
 
@@ -48,21 +50,18 @@ def physical_memory() -> int:
 
 
 def available() -> int:
-    """The bytes that the machine, and this process's cgroup, have left.
+    """The bytes that the machine, and the control groups of this process, have left.
 
-    From MemAvailable of /proc/meminfo (proc(5)) and memory.max, memory.current of cgroup v2
-    (the kernel's admin-guide/cgroup-v2); where there is neither, the machine's memory.
+    From MemAvailable of /proc/meminfo (proc(5)), and `cgroup.memory`; where there is neither, the machine's
+    memory.
     """
-    found = [physical_memory()]
+    whole = physical_memory()
+    found = [whole]
     found += [
         int(line.split()[1]) * 1024 for line in _lines("/proc/meminfo") if line.startswith("MemAvailable")
     ]
-    for group in [line[3:] for line in _lines("/proc/self/cgroup") if line.startswith("0::")]:
-        folder = f"/sys/fs/cgroup{group}"
-        most, used = _lines(f"{folder}/memory.max"), _lines(f"{folder}/memory.current")
-        if most and used and most[0] != "max":
-            found.append(max(int(most[0]) - int(used[0]), 0))
-    return min(found)
+    group = cgroup.memory(whole)
+    return min(found) if group is None else min(*found, group[1])
 
 
 def _lines(path: str) -> list[str]:

@@ -170,3 +170,14 @@ def test_a_program_may_override_how_its_workers_are_made() -> None:
         replace_a_worker(pool)
         assert pool.map(targets.start_child, range(2), 1) == [0, 0]
     pool.join()
+
+
+def test_a_pool_on_queues_without_descriptors_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    ctx: Any = ipcframe.get_context("fork", backend="pipe")
+
+    def refuse(self: Any) -> int:
+        raise ipcframe.UnsupportedOperation("this queue has no descriptor", "use another backend")
+
+    monkeypatch.setattr(type(ctx.SimpleQueue()._reader), "fileno", refuse)
+    with pytest.raises(ipcframe.UnsupportedOperation, match="no descriptor"):
+        ctx.Pool(1)
