@@ -37,6 +37,9 @@ class Capabilities(NamedTuple):
     """Largest message of a connection in bytes; None where only memory limits it."""
     packet_size: int = 0
     """Largest packet of a channel in bytes; 0 without a channel."""
+    in_process: bool = False
+    """Objects live in the process that made them. To hand one to another process, or to use it in a forked
+    child, raises `UnsupportedOperation`."""
 
 
 class StartCapabilities(NamedTuple):

@@ -66,7 +66,8 @@ class Backend(ABC):
         Threads: any number at once.
         Buffers: none.
         Raises: OSError when the system's limits are reached; nothing is left open then.
-        Interrupted: what was opened is closed.
+        Interrupted: what was opened is closed, but for a descriptor of that very instant: a handler that
+            raises right after the system call comes before it is stored.
         Peer death: there is no peer yet.
         After fork: works in the child.
         """
@@ -79,7 +80,8 @@ class Backend(ABC):
         Threads: any number at once.
         Buffers: none.
         Raises: `UnsupportedOperation` where `Capabilities.channel` is False; OSError at the system's limits.
-        Interrupted: what was opened is closed.
+        Interrupted: what was opened is closed, but for a descriptor of that very instant: a handler that
+            raises right after the system call comes before it is stored.
         Peer death: there is no peer yet.
         After fork: works in the child.
         """

@@ -12,22 +12,13 @@ that of a start method. The cases need pytest (``pip install ipcframe[conformanc
 from __future__ import annotations
 
 import sys
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .suite import BackendSuite, StartMethodSuite
 
 __all__ = ["BackendSuite", "StartMethodSuite"]
-
-_WITH_CASES = (
-    "case", "conditions", "connection_api", "connection_buffers", "connection_deaths", "connection_ends",
-    "connection_handoff", "connection_interrupts", "connection_objects", "connection_threads",
-    "connection_waits", "channel", "channel_interrupts", "facts", "leftovers", "start", "start_exceptions",
-    "queue_api", "queue_deaths", "queue_ends", "queue_interrupts", "queue_joinable", "queue_order",
-    "queue_stops", "handles",
-    "barriers", "condition_waits", "events", "lock_api", "lock_deaths", "primitives", "semaphores",
-    "steps", "sync_handoff", "sync_interrupts", "sync_kills", "sync_signals", "sync_stops", "suite",
-)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -36,7 +27,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import pytest
 
-    modules = [f"{__name__}.{module}" for module in _WITH_CASES]
+    modules = [module.name for module in iter_modules(__path__, f"{__name__}.")]
     # What a test has imported for its own use is as it is: its assertions say less.
     pytest.register_assert_rewrite(*(module for module in modules if module not in sys.modules))
     from . import suite

@@ -14,7 +14,7 @@ from ipcframe.abc import Barrier, Connection
 
 from . import sync_targets
 from .case import Case, Children, Pair
-from .conditions import DEATH_BOUND, LATENESS_BOUND, PATIENCE, Worker, eventually, stopwatch
+from .conditions import DEATH_BOUND, PATIENCE, Worker, eventually, in_time, stopwatch
 from .primitives import Remote
 from .promises import promise
 
@@ -134,7 +134,7 @@ class Barriers(Case):
         with stopwatch() as elapsed:
             with pytest.raises(BrokenBarrierError):
                 barrier.wait() if where == "constructor" else barrier.wait(0.05)
-            assert 0.049 <= elapsed() < 0.05 + LATENESS_BOUND
+            in_time(elapsed(), 0.05)
         assert _broken(waiting)
         assert barrier.broken
         with pytest.raises(BrokenBarrierError):

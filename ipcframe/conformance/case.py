@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import random
 import shlex
 import signal
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -20,52 +19,21 @@ from ipcframe.errors import BackendUnavailable, StartMethodUnavailable, Unsuppor
 
 from . import targets
 from .conditions import PATIENCE
+from .in_process import every_object, none_can_be_handed_over
 from .promises import PAGE, PROMISES
 from .report import Tally
+from .tiers import budget, campaign, full, given, leave_unless_about_starting, takes_longer
 from .watchdog import Watchdog
+from .workers import Parts
 
-__all__ = ["Case", "Children", "Pair", "budget", "campaign"]
+__all__ = ["Case", "Children", "Pair", "budget", "campaign", "full", "needs_processes"]
 
 Pair = tuple[Connection, Connection]
-BUDGETS = ("IPCFRAME_INTERRUPTS", "IPCFRAME_KILLS", "IPCFRAME_RECOVERIES", "IPCFRAME_SOAK", "IPCFRAME_STEPS")
-"""The variables that say how often a case repeats something random."""
-CAMPAIGN = "IPCFRAME_CAMPAIGN"
-"""The variable that lets the cases of the campaign run, when it is 1."""
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 _LONGER = 60
 """How much longer the watchdog waits in a campaign, or when a budget is given."""
 _watchdog = Watchdog()
-
-
-def budget(variable: str, quick: int) -> int:
-    """How often a case repeats something random: the value of one of `BUDGETS`, or the quick one."""
-    assert variable in BUDGETS
-    return int(os.environ.get(variable, quick))
-
-
-def campaign(needs: str) -> Callable[[_Function], _Function]:
-    """Leave a case to the campaign, for what it needs; it runs if IPCFRAME_CAMPAIGN=1 is set.
-
-    No mark of pytest, which every project that uses the kit would have to register. It stands above the
-    case's promise: what is left out is neither proven nor a case that cannot run.
-    """
-
-    def left(function: _Function) -> _Function:
-        @functools.wraps(function)
-        def case(self: Case, *args: Any, **kwargs: Any) -> None:
-            if not _in_campaign():
-                self._tally.left[needs] += 1
-                pytest.skip(f"a campaign case: set {CAMPAIGN}=1")
-            function(self, *args, **kwargs)
-
-        assert hasattr(function, "__wrapped__"), "a case has a promise first"
-        return case  # type: ignore[return-value]
-
-    return left
-
-
-def _in_campaign() -> bool:
-    return os.environ.get(CAMPAIGN) == "1"
+needs_processes = pytest.mark.usefixtures("processes")
+"""The mark of a case that hands objects over, or forks, by itself; one with `Case.children` needs none."""
 
 
 class Children:
@@ -154,17 +122,19 @@ class Case:
     @classmethod
     def _counted(cls, request: pytest.FixtureRequest) -> Iterator[None]:
         cls._tally = tally = Tally(cls.__name__)
+        parts = Parts(cls.__name__, request)
         yield
-        tally.print(request.config)
+        whole = tally if parts.are_all else parts.gathered(tally)
+        if whole is not None:
+            whole.print(request.config)
 
     @pytest.fixture(autouse=True)
     def _watched(self, request: pytest.FixtureRequest) -> Iterator[None]:
         self._request = request
         self.seed = int(os.environ.get("IPCFRAME_SEED") or random.SystemRandom().randrange(2**32))
         self.random = random.Random(self.seed)
-        longer = _in_campaign() or any(variable in os.environ for variable in BUDGETS)
         self._children: Children | None = None
-        _watchdog.watch(self.seconds * (_LONGER if longer else 1), self._pids)
+        _watchdog.watch(self.seconds * (_LONGER if takes_longer() else 1), self._pids)
         try:
             yield
         finally:
@@ -181,7 +151,16 @@ class Case:
             pytest.skip(error.problem)
 
     @pytest.fixture
-    def children(self, method: str, context: ipcframe.Context) -> Iterator[Children]:
+    def processes(self, context: ipcframe.Context) -> None:
+        """What a case asks for that has other processes use objects; it is not there where none can."""
+        if context.backend.capabilities.in_process:
+            self._absent("in_process")
+            with every_object(context) as objects:
+                none_can_be_handed_over(objects)
+            pytest.skip("declared absent: in_process")
+
+    @pytest.fixture
+    def children(self, processes: None, method: str, context: ipcframe.Context) -> Iterator[Children]:
         """What starts the case's processes; a case that asks for it runs on every start method."""
         self._children = Children(context)
         yield self._children
@@ -230,6 +209,20 @@ class Case:
         self._absent(operation)
         return True
 
+    def refuses(self, capability: str, *operations: Callable[[], object]) -> None:
+        """Check that what is declared absent is refused, and not merely not mentioned."""
+        for operation in operations:
+            try:
+                operation()
+            except UnsupportedOperation:
+                continue
+            pytest.fail(f"the backend declares {capability}=False, and has it: declare {capability}=True")
+
+    def leave_if_slow(self, promised: str) -> None:
+        """Leave a case whose children start slowly to the full kit, but if starting is what it is about."""
+        if self._children is not None and not self._children.cheap:
+            leave_unless_about_starting(self._tally, promised)
+
     @contextlib.contextmanager
     def judged(self, promised: str) -> Iterator[None]:
         """Count the outcome of the case, and add to its failure what was promised and how to repeat it."""
@@ -259,10 +252,9 @@ class Case:
     def _verdict(self, promised: str) -> str:
         callspec = getattr(self._request.node, "callspec", None)
         method = callspec.params.get("method") if callspec else None
-        given = [f"{one}={os.environ[one]}" for one in (CAMPAIGN, *BUDGETS) if one in os.environ]
         again = [
             f"IPCFRAME_SEED={self.seed}",
-            *given,
+            *given(),
             "pytest",
             shlex.quote(self._request.node.nodeid),
         ]

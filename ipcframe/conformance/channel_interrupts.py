@@ -12,7 +12,7 @@ from ipcframe.abc import Channel
 from . import targets
 from .case import Case, budget
 from .conditions import PATIENCE, Worker
-from .connection_interrupts import QUICK_INTERRUPTS
+from .connection_interrupts import INTERRUPTS
 from .interrupts import Striker
 from .promises import promise
 
@@ -28,7 +28,7 @@ class ChannelInterrupts(Case):
     @pytest.mark.parametrize("size", [64, 4096])
     def test_an_interrupted_receive_loses_no_packet(self, channel: Channel, size: int) -> None:
         size = min(size, channel.packet_size // 8 * 8)
-        goal = budget("IPCFRAME_INTERRUPTS", QUICK_INTERRUPTS)
+        goal = budget("IPCFRAME_INTERRUPTS", INTERRUPTS)
         done: list[bool] = []
 
         def feed() -> int:
@@ -53,7 +53,7 @@ class ChannelInterrupts(Case):
 
     @promise("channel.interrupts")
     def test_an_interrupted_send_puts_a_packet_in_or_none(self, channel: Channel) -> None:
-        goal = budget("IPCFRAME_INTERRUPTS", QUICK_INTERRUPTS)
+        goal = budget("IPCFRAME_INTERRUPTS", INTERRUPTS)
         receiving = Worker(lambda: list(iter(lambda: channel.receive(timeout=PATIENCE), END)))
         returned: list[bytes] = []
         number = 0

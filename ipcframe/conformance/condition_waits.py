@@ -14,7 +14,7 @@ import ipcframe
 from ipcframe.abc import Condition
 
 from .case import Case, Children
-from .conditions import DEATH_BOUND, LATENESS_BOUND, PATIENCE, Worker, eventually, stopwatch
+from .conditions import DEATH_BOUND, PATIENCE, Worker, eventually, in_time, stopwatch
 from .primitives import Remote, nobody_holds
 from .promises import promise
 
@@ -98,7 +98,7 @@ class ConditionWaits(Case):
             assert condition.wait_for(list, timeout=0) == []
             with stopwatch() as elapsed:
                 assert condition.wait_for(lambda: None, timeout=0.05) is None
-                assert 0.049 <= elapsed() < 0.05 + LATENESS_BOUND
+                in_time(elapsed(), 0.05)
             with pytest.raises(KeyError):
                 condition.wait_for({}.popitem)
 

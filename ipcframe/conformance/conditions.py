@@ -26,8 +26,10 @@ __all__ = [
     "asleep",
     "clog",
     "eventually",
+    "in_time",
     "lives",
     "open_descriptors",
+    "own_memory",
     "same_bytes",
     "state_of",
     "stopwatch",
@@ -146,8 +148,18 @@ class Worker(threading.Thread):
     def end(self, within: float = PATIENCE) -> BaseException | None:
         """Wait for the end; what it raised, if anything."""
         self.join(within)
-        assert not self.is_alive(), f"a thread did not end within {within} s"
+        if self.is_alive():
+            raise AssertionError(f"a thread still waits after {within} s ({self._place()})")
         return self.error
+
+    def _place(self) -> str:
+        """The functions in which it is, the innermost last."""
+        frame = sys._current_frames().get(self.ident or 0)
+        names = []
+        while frame is not None and frame.f_code is not Worker.run.__code__:
+            names.append(frame.f_code.co_name)
+            frame = frame.f_back
+        return f"in {', '.join(reversed(names))}" if names else "it has just ended"
 
     def result(self, within: float = PATIENCE) -> Any:
         """Wait for the end, and return what it returned or raise what it raised."""
@@ -161,6 +173,13 @@ class Worker(threading.Thread):
         assert self.native_id is not None
         sleeping = asleep(self.native_id)
         eventually(lambda: sleeping() or not self.is_alive())
+
+
+def in_time(took: float, timeout: float) -> None:
+    """Check what a wait took that was in vain: not less than its timeout, and not much more."""
+    assert took >= timeout - 0.001, f"a timeout of {timeout} s was over after {took:.3f} s"
+    late = took - max(timeout, 0)
+    assert late < LATENESS_BOUND, f"a timeout of {timeout} s took {took:.3f} s"
 
 
 @contextlib.contextmanager
@@ -208,3 +227,12 @@ def open_descriptors() -> set[str]:
             with contextlib.suppress(OSError):
                 found.add(f"{fd} -> {os.readlink(f'/proc/self/fd/{fd}')}")  # noqa: PTH115
     return {one for one in found if "/proc/" not in one}
+
+
+def own_memory() -> int:
+    """The bytes of anonymous memory of this process; 0 where the system does not tell."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))

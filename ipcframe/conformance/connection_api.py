@@ -24,7 +24,7 @@ from ipcframe.errors import (
     UnsupportedOperation,
 )
 
-from .case import Case, Pair, campaign
+from .case import Case, Pair, campaign, full
 from .conditions import PATIENCE, Worker, same_bytes
 from .promises import promise
 
@@ -78,8 +78,10 @@ class ConnectionApi(Case):
             sender.send_bytes(b"%d" % number)
         for number in range(20):
             assert receiver.recv(timeout=PATIENCE) == number
-            assert receiver.recv_bytes(timeout=PATIENCE) == b"%d" % number
+            got = receiver.recv_bytes(timeout=PATIENCE)
+            assert got == b"%d" % number, "lost, doubled or out of order"
 
+    @full("more sizes", size=[0, 4089, 65537, 2**20])
     @promise("connection.whole")
     @pytest.mark.parametrize("size", SIZES)
     def test_a_message_of_any_size_arrives_whole(self, one_way: Pair, size: int) -> None:
@@ -114,7 +116,7 @@ class ConnectionApi(Case):
         for sender in senders:
             sender.result()
 
-    @campaign("64 MiB in one message")
+    @full("64 MiB in one message")
     @promise("connection.whole")
     def test_a_message_of_64_mib_arrives_whole(self, one_way: Pair) -> None:
         self._exchange_large(one_way, 64 * MIB)
@@ -184,7 +186,7 @@ class ConnectionApi(Case):
         assert not receiver.poll()
         assert not receiver.poll(-1)
         assert not receiver.poll(0.01)
-        for message in (b"", b"x", b"x" * 100_000):
+        for message in (b"", b"x", b"x" * 4_000):  # no transport need take much before it is read
             sender.send_bytes(message)
             for timeout in (0, 0.0, -1, 5, None, float("inf")):
                 assert receiver.poll(timeout) is True
@@ -216,8 +218,7 @@ class ConnectionApi(Case):
     ) -> None:
         receiver, sender = one_way
         if self.declared_absent(context, "fileno"):
-            with pytest.raises(UnsupportedOperation):
-                receiver.fileno()
+            self.refuses("fileno", receiver.fileno)
             return
         poller = poll()
         poller.register(receiver, POLLIN)

@@ -13,7 +13,7 @@ import pytest
 from ipcframe.errors import BufferTooShort
 
 from . import targets
-from .case import Case, Pair
+from .case import Case, Pair, full
 from .conditions import PATIENCE, Worker, same_bytes
 from .promises import promise
 
@@ -62,6 +62,7 @@ class ConnectionBuffers(Case):
         buffer[:] = b"after "
         assert receiver.recv_bytes(timeout=PATIENCE) == b"before"
 
+    @full("more sizes", size=[0, 100_000])
     @promise("connection.into")
     @pytest.mark.parametrize("size", [0, 1, 10, 100_000, 2**20])
     def test_a_message_lands_in_the_callers_buffer_at_the_offset(self, one_way: Pair, size: int) -> None:
@@ -107,6 +108,7 @@ class ConnectionBuffers(Case):
                 receiver.recv_bytes_into(wrong)
         assert receiver.recv_bytes(timeout=PATIENCE) == b"12"
 
+    @full("more sizes", shape=[(0,), (1000, 7)])
     @promise("connection.arrays")
     @pytest.mark.parametrize("shape", [(0,), (3,), (1000, 7), (512, 1024)], ids=str)
     def test_numpy_arrays_arrive_equal_and_writable(self, one_way: Pair, shape: tuple[int, ...]) -> None:

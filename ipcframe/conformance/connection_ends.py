@@ -14,7 +14,7 @@ from ipcframe.abc import Connection
 from ipcframe.errors import EndOfStream, PeerGone, TimedOut
 
 from . import targets
-from .case import Case, Children, Pair, budget
+from .case import Case, Children, Pair, budget, full
 from .conditions import DEATH_BOUND, PATIENCE, Worker, clog, eventually, same_bytes, stopwatch
 from .connection_waits import RECEIVE, SEND, receiving, sending
 from .promises import promise
@@ -65,6 +65,7 @@ class ConnectionEnds(Case):
         sender.close()
         assert isinstance(parked.end(DEATH_BOUND), EndOfStream)
 
+    @full("more kinds", duplex=[False])
     @promise("connection.peer-gone")
     @sending
     @pytest.mark.parametrize("duplex", [True, False], ids=["duplex", "one way"])

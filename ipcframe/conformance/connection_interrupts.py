@@ -12,14 +12,14 @@ import pytest
 from ipcframe.abc import Connection
 
 from . import targets
-from .case import Case, Pair, budget
+from .case import Case, Pair, budget, full
 from .conditions import PATIENCE, Worker, same_bytes
 from .interrupts import Striker
 from .promises import promise
 
-__all__ = ["QUICK_INTERRUPTS", "ConnectionInterrupts"]
+__all__ = ["INTERRUPTS", "ConnectionInterrupts"]
 
-QUICK_INTERRUPTS = 1500
+INTERRUPTS = 1500
 LARGE = 200 * 1024
 END = 2**60
 
@@ -53,12 +53,13 @@ SEND: dict[str, Callable[[Connection, int], None]] = {
 class ConnectionInterrupts(Case):
     """An exception out of a signal handler, at every instant of every operation."""
 
+    @full("more kinds", how=["recv", "recv_bytes_into"])
     @promise("connection.interrupts")
     @pytest.mark.parametrize("size", [64, LARGE], ids=["small", "large"])
     @pytest.mark.parametrize("how", ["recv", "recv_bytes", "recv_bytes_into", "poll and recv"])
     def test_an_interrupted_receive_loses_nothing(self, one_way: Pair, how: str, size: int) -> None:
         receiver, sender = one_way
-        wanted = budget("IPCFRAME_INTERRUPTS", QUICK_INTERRUPTS)
+        wanted = budget("IPCFRAME_INTERRUPTS", INTERRUPTS)
         goal = wanted if size == 64 else max(wanted // 8, 1)
         done: list[bool] = []
 
@@ -91,7 +92,8 @@ class ConnectionInterrupts(Case):
         def check() -> None:
             nonlocal expected
             for message in got:
-                assert _number(buffer if how == "recv_bytes_into" else message) == expected
+                number = _number(buffer if how == "recv_bytes_into" else message)
+                assert number == expected, "lost, doubled or out of order"
                 expected += 1
             got.clear()
 
@@ -108,6 +110,7 @@ class ConnectionInterrupts(Case):
             check()
         assert expected == feeding.result(), "messages were lost"
 
+    @full("more kinds", how=["send", "send_bytes, large"])
     @promise("connection.interrupts")
     @pytest.mark.parametrize("how", SEND)
     def test_an_interrupted_send_delivers_its_message_whole_or_not_at_all(
@@ -115,7 +118,7 @@ class ConnectionInterrupts(Case):
     ) -> None:
         receiver, sender = one_way
         send = SEND[how]
-        wanted = budget("IPCFRAME_INTERRUPTS", QUICK_INTERRUPTS)
+        wanted = budget("IPCFRAME_INTERRUPTS", INTERRUPTS)
         goal = max(wanted // 8, 1) if "large" in how else wanted
         received: list[int] = []
 

@@ -12,7 +12,7 @@ from ipcframe.abc import Connection
 from ipcframe.errors import EndOfStream
 
 from . import targets
-from .case import Case, Children, Pair
+from .case import Case, Children, Pair, full
 from .conditions import PATIENCE, Worker, arrived, clog
 from .promises import promise
 
@@ -22,6 +22,7 @@ __all__ = ["ConnectionThreads"]
 class ConnectionThreads(Case):
     """Threads that share an end, and forks in the middle of their operations."""
 
+    @full("more sizes", size=[4096])
     @promise("connection.threads")
     @pytest.mark.parametrize("size", [16, 4096, 100_000])
     def test_four_senders_and_four_receivers_lose_and_mix_nothing(self, one_way: Pair, size: int) -> None:

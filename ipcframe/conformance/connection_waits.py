@@ -19,8 +19,8 @@ from ipcframe.errors import ClosedError, TimedOut
 from ipcframe.toolkit.framing import frame_header
 from ipcframe.toolkit.stream import StreamConnection
 
-from .case import Case, Pair
-from .conditions import LATENESS_BOUND, PATIENCE, Worker, arrived, clog, stopwatch
+from .case import Case, Pair, full
+from .conditions import LATENESS_BOUND, PATIENCE, Worker, arrived, clog, in_time, stopwatch
 from .promises import promise
 
 __all__ = ["ConnectionWaits"]
@@ -43,6 +43,7 @@ CLOSE_BOUND = 10.0
 class ConnectionWaits(Case):
     """Blocking, timeouts, and closing while others wait."""
 
+    @full("more timeouts", receive=[RECEIVE["recv"]], timeout=[0, 0.05])
     @promise("connection.timeouts")
     @receiving
     @pytest.mark.parametrize("timeout", [0, 0.0, -1, -0.5, 0.05])
@@ -52,12 +53,13 @@ class ConnectionWaits(Case):
         with stopwatch() as elapsed:
             with pytest.raises(TimedOut) as late:
                 receive(pair[0], timeout=timeout)
-            assert timeout - 0.001 <= elapsed() < max(timeout, 0) + LATENESS_BOUND
+            in_time(elapsed(), timeout)
         assert isinstance(late.value, TimeoutError)
         assert isinstance(late.value, multiprocessing.TimeoutError)
         pair[1].send("after")
         assert pair[0].recv(timeout=0) == "after"
 
+    @full("more timeouts", send=[SEND["send_bytes"]], timeout=[0.05])
     @promise("connection.timeouts")
     @sending
     @pytest.mark.parametrize("timeout", [0, -1, 0.05])
@@ -69,7 +71,7 @@ class ConnectionWaits(Case):
         with stopwatch() as elapsed:
             with pytest.raises(TimedOut):
                 send(sender, timeout=timeout)
-            assert timeout - 0.001 <= elapsed() < max(timeout, 0) + LATENESS_BOUND
+            in_time(elapsed(), timeout)
         last = Worker(lambda: sender.send("the last"))
         got = _until_last(receiver)
         last.result()
@@ -127,8 +129,9 @@ class ConnectionWaits(Case):
     def test_poll_keeps_its_timeout(self, pair: Pair) -> None:
         with stopwatch() as elapsed:
             assert pair[0].poll(0.05) is False
-            assert 0.049 <= elapsed() < 0.05 + LATENESS_BOUND
+            in_time(elapsed(), 0.05)
 
+    @full("more timeouts", timeout=[0])
     @promise("connection.timeouts")
     @receiving
     @pytest.mark.parametrize("timeout", [0, -1])
@@ -140,6 +143,7 @@ class ConnectionWaits(Case):
         receive(pair[0], timeout=timeout)
         assert not pair[0].poll()
 
+    @full("more timeouts", timeout=[None, math.inf])
     @promise("connection.timeout-values")
     @pytest.mark.parametrize("timeout", [None, math.inf, 1e9, 2**40], ids=str)
     def test_long_timeouts_wait_until_the_message_comes(self, pair: Pair, timeout: float | None) -> None:

@@ -16,9 +16,9 @@ from ipcframe.abc import Connection
 from ipcframe.errors import HandleLost, PeerGone, TimedOut
 
 from . import handle_targets
-from .case import Children, Pair, budget
+from .case import Children, Pair, budget, full, needs_processes
 from .conditions import DEATH_BOUND, PATIENCE, Worker, clog, eventually, open_descriptors, stopwatch
-from .connection_interrupts import QUICK_INTERRUPTS
+from .connection_interrupts import INTERRUPTS
 from .handle_targets import give, take
 from .interrupts import Striker
 from .primitives import ACQUIRABLE, held
@@ -28,7 +28,7 @@ from .queue_api import QueueCase, Queues
 __all__ = ["Handles"]
 
 MANY = 1000
-QUICK_KILLS = 2
+KILLS = 2
 Carrier = tuple[Any, Any]
 """What is given to and what is taken from: the ends of a connection, or a queue twice."""
 Carriers = Callable[[str], Carrier]
@@ -39,7 +39,9 @@ class Handles(QueueCase):
     """Handles that go to processes which already run."""
 
     @pytest.fixture
-    def carriers(self, request: pytest.FixtureRequest, pipe: Callable[..., Pair]) -> Carriers:
+    def carriers(
+        self, processes: None, request: pytest.FixtureRequest, pipe: Callable[..., Pair]
+    ) -> Carriers:
         """Makes what carries the handles of a case."""
 
         def make(kind: str) -> Carrier:
@@ -150,6 +152,7 @@ class Handles(QueueCase):
             assert not open_descriptors() - before
             assert use("count", events) - in_child <= MANY // 20
 
+    @full("more kinds", kind=["Queue"])
     @promise("handle.in-flight")
     @through_each
     def test_what_could_not_be_given_leaves_no_descriptor(
@@ -164,7 +167,7 @@ class Handles(QueueCase):
             for _ in range(3):
                 with pytest.raises(Exception, match="pickle"):
                     give(to, [end, lambda: 1])
-                assert not open_descriptors() - before
+                assert not open_descriptors() - before, "what could not be given is still open"
         if kind == "Queue":
             self._put_into_a_full_queue(context)
         else:
@@ -180,7 +183,7 @@ class Handles(QueueCase):
             for obj in (end, [end, bytes(100_000)]):
                 with pytest.raises(Full):
                     queue.put(obj, timeout=0.01)
-                assert not open_descriptors() - before
+                assert not open_descriptors() - before, "what could not be given is still open"
 
     def _send_in_vain(self, context: ipcframe.Context, pipe: Callable[..., Pair]) -> None:
         receiver, sender = pipe(False)
@@ -191,14 +194,15 @@ class Handles(QueueCase):
             for obj in (end, [end, bytes(100_000)]):
                 with pytest.raises(TimedOut):
                     sender.send(obj, timeout=0.01)
-                assert not open_descriptors() - before
+                assert not open_descriptors() - before, "what could not be given is still open"
             receiver.close()
             before = open_descriptors()
             for obj in (end, [end, bytes(100_000)]):
                 with pytest.raises(PeerGone):
                     sender.send(obj, timeout=PATIENCE)
-                assert not open_descriptors() - before
+                assert not open_descriptors() - before, "what could not be given is still open"
 
+    @needs_processes
     @promise("handle.in-flight")
     def test_a_handle_in_a_message_that_was_sent_in_part_arrives_with_the_rest(
         self, pipe: Callable[..., Pair]
@@ -252,7 +256,7 @@ class Handles(QueueCase):
     ) -> None:
         queue = queues()
         hear, tell = pipe(False)
-        for _ in range(budget("IPCFRAME_KILLS", QUICK_KILLS if children.cheap else 1)):
+        for _ in range(budget("IPCFRAME_KILLS", KILLS if children.cheap else 1)):
             pair = [
                 children.start(
                     handle_targets.give_and_take_for_ever, children.context, queue, tell, discard=(hear,)
@@ -278,13 +282,14 @@ class Handles(QueueCase):
 
     # --- the interrupted, and threads ---
 
+    @full("more kinds", kind=["Queue"])
     @promise("handle.in-flight")
     @through_each
     def test_an_interrupted_receive_of_a_handle_is_done_again(
         self, context: ipcframe.Context, carriers: Carriers, kind: str
     ) -> None:
         to, source = carriers(kind)
-        goal = max(budget("IPCFRAME_INTERRUPTS", QUICK_INTERRUPTS) // 8, 1)
+        goal = max(budget("IPCFRAME_INTERRUPTS", INTERRUPTS) // 8, 1)
         room = threading.Semaphore(5)
         kept: dict[int, Connection] = {}
         done: list[bool] = []

@@ -14,7 +14,7 @@ import pytest
 import ipcframe
 
 from . import sync_targets
-from .case import Case, Children
+from .case import Case, Children, full
 from .conditions import PATIENCE, Worker
 from .primitives import ACQUIRABLE, Remote, held, nobody_holds
 from .promises import promise
@@ -208,6 +208,7 @@ class LockApi(Case):
         assert remote.call(rlock, "release") is None
         remote.end()
 
+    @full("more kinds", kind=["Lock", "Semaphore"])
     @promise("lock.exclusion")
     @pytest.mark.parametrize("kind", EXCLUDING)
     def test_of_four_threads_one_at_a_time_is_inside(self, context: ipcframe.Context, kind: str) -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import statistics
 import time
 import warnings
@@ -17,10 +16,11 @@ import pytest
 from ipcframe.abc import Condition
 from ipcframe.errors import OwnerDiedWarning
 
-from .case import CAMPAIGN, Case, Children, budget
+from .case import Case, Children, budget, full
 from .conditions import DEATH_BOUND, PATIENCE, Worker, stopwatch
-from .primitives import ACQUIRABLE, Remote, nobody_holds, quick_number, when_asleep
+from .primitives import ACQUIRABLE, Remote, children_in_turn, nobody_holds, when_asleep
 from .promises import promise
+from .tiers import in_campaign
 
 __all__ = ["LockDeaths"]
 
@@ -33,17 +33,18 @@ LONG = 5 * DEATH_BOUND
 class LockDeaths(Case):
     """What is held comes back when its holder dies."""
 
+    @full("more kinds", kind=["Lock", "Condition", "Barrier, as the last"])
     @promise("lock.dead-owner")
     @pytest.mark.parametrize("kind", [*OWNED, "Barrier, as the first", "Barrier, as the last"])
     def test_who_waits_parked_for_one_that_is_killed_goes_on(self, children: Children, kind: str) -> None:
         times = []
-        for _ in range(budget("IPCFRAME_RECOVERIES", quick_number(children, 10))):
+        for _ in range(budget("IPCFRAME_RECOVERIES", children_in_turn(children, 10))):
             if kind.startswith("Barrier"):
                 times.append(self._break_by_a_death(children, first=kind.endswith("first")))
             else:
                 times.append(self._inherit(children, kind))
             assert 0 <= times[-1] < DEATH_BOUND, f"within {times[-1]} s; before: {times[:-1]}"
-        if os.environ.get(CAMPAIGN) == "1":
+        if in_campaign():
             self._print_distribution(kind, times)
 
     def _inherit(self, children: Children, kind: str) -> float:

@@ -16,7 +16,16 @@ from . import sync_targets
 from .case import Children
 from .conditions import PATIENCE, Worker, asleep, eventually, state_of
 
-__all__ = ["ACQUIRABLE", "WAITS", "Remote", "held", "in_vain", "nobody_holds", "quick_number", "when_asleep"]
+__all__ = [
+    "ACQUIRABLE",
+    "WAITS",
+    "Remote",
+    "children_in_turn",
+    "held",
+    "in_vain",
+    "nobody_holds",
+    "when_asleep",
+]
 
 ACQUIRABLE: dict[str, Callable[[ipcframe.Context], Any]] = {
     "Lock": lambda context: context.Lock(),
@@ -166,7 +175,7 @@ def when_asleep(action: Callable[[], Any]) -> Worker:
     return Worker(act)
 
 
-def quick_number(children: Children, most: int) -> int:
+def children_in_turn(children: Children, most: int) -> int:
     """How many children a case of the quick set may have one after the other, `most` if they cost nothing."""
     if children.context.start_method.capabilities.inherits_memory:
         return most

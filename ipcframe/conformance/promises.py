@@ -60,6 +60,7 @@ PROMISES = {
         "A closed channel refuses with ClosedError, and closing ends the waits of other threads."
     ),
     "channel.fileno": "The channel's descriptor is readable while a packet can be taken.",
+    "channel.fork": "After a fork the child's channels work, whatever the parent's threads were doing.",
     "channel.handoff": "A channel can be handed to other processes, which may send and receive.",
     "channel.killed": "A killed process takes along at most the packet that it was taking.",
     "channel.interrupts": "An interrupted receive loses no packet; an interrupted send puts one in or none.",
@@ -133,10 +134,16 @@ PROMISES = {
     "handle.lost": "A handle whose sender has ended is an error at once, and the next message arrives.",
     # backends
     "capabilities.true": "What a backend declares of itself is so, a declared no included.",
+    "backend.settings": "What is configured is checked; an error names the key and where it came from.",
+    "backend.signatures": "Operations take the arguments of their contract, with its names and defaults.",
+    "backend.names": "An object keeps the name that it was made with, and shows it.",
+    "backend.making": "What cannot be made for want of descriptors leaves none open.",
+    "descriptors.not-inherited": "Every descriptor is closed on exec: no program inherits one by accident.",
     "backend.idle": "A backend opens nothing and starts nothing before it is asked for something.",
     "leftovers.none": (
         "Nothing is left behind: no descriptors, threads, files or warnings, after a kill included."
     ),
+    "leftovers.silent": "Nothing is printed, on neither stdout nor stderr.",
     # start methods
     "start.exit-codes": "The exit code is the child's own, and negative for a signal.",
     "start.life": "A child is alive from start until its end is noticed, and its sentinel shows its end.",
@@ -166,9 +173,11 @@ def promise(identifier: str) -> Callable[[_Function], _Function]:
         @functools.wraps(function)
         def case(self: Case, *args: Any, **kwargs: Any) -> None:
             __tracebackhide__ = True
+            self.leave_if_slow(identifier)
             with self.judged(identifier):
                 function(self, *args, **kwargs)
 
+        case.promised = identifier  # type: ignore[attr-defined]
         return case  # type: ignore[return-value]
 
     return tied

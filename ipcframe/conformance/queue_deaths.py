@@ -14,7 +14,7 @@ import pytest
 from ipcframe.abc import Queue
 
 from . import queue_targets
-from .case import Children, Pair, budget
+from .case import Children, Pair, budget, full
 from .conditions import PATIENCE, Worker, asleep, eventually
 from .promises import promise
 from .queue_api import QueueCase, Queues
@@ -31,6 +31,7 @@ of_each_size = pytest.mark.parametrize(
 class QueueDeaths(QueueCase):
     """What is killed while it uses a queue, and what that may cost."""
 
+    @full("more kinds", kind=["Queue"])
     @promise("queue.killed")
     @pytest.mark.parametrize("kind", ["Queue", "JoinableQueue"])
     def test_a_consumer_killed_while_it_waits_holds_nobody_up(
@@ -54,6 +55,7 @@ class QueueDeaths(QueueCase):
             queue.put(number, timeout=PATIENCE)
         assert [queue.get(timeout=PATIENCE) for _ in range(1000)] == list(range(1000))
 
+    @full("more kinds", maxsize=[0])
     @promise("queue.killed")
     @pytest.mark.parametrize(
         ("kind", "maxsize", "sizes"),
@@ -108,6 +110,7 @@ class QueueDeaths(QueueCase):
         assert len(lost) <= kills, f"{kills} killed consumers took {len(lost)} objects along"
         assert queue.qsize() == 0
 
+    @full("more kinds", how=["exit"])
     @promise("queue.delivered")
     @pytest.mark.parametrize(
         ("how", "sizes"), [("kill", (64,)), ("exit", (64, 3000, 50_000))], ids=["small-kill", "mixed-exit"]
@@ -119,7 +122,7 @@ class QueueDeaths(QueueCase):
         child = children.start(queue_targets.put_items_and_vanish, queue, count, sizes, how)
         children.finish(child, 0 if how == "exit" else -9)
         assert queue.qsize() == count
-        assert by_producer(drain(queue)) == {0: list(range(count))}
+        assert by_producer(drain(queue)) == {0: list(range(count))}, "lost, doubled or out of order"
         queue.put("next")
         assert queue.get(timeout=0) == "next"
 

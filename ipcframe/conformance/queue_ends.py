@@ -15,9 +15,10 @@ import pytest
 
 import ipcframe
 import ipcframe.connection
+from ipcframe.errors import UnsupportedOperation
 
 from . import queue_targets
-from .case import Children
+from .case import Children, full
 from .conditions import PATIENCE, Worker, open_descriptors
 from .leftovers import CYCLES
 from .promises import promise
@@ -35,10 +36,12 @@ class QueueEnds(QueueCase):
     @promise("queue.ends")
     @of_each_kind
     def test_the_reader_is_readable_exactly_while_there_is_something_to_get(
-        self, queues: Queues, kind: str
+        self, context: ipcframe.Context, queues: Queues, kind: str
     ) -> None:
         queue = queues(kind)
         reader: Any = queue._reader
+        if self._has_no_descriptor(context, reader):
+            return
         poller = select.poll()
         poller.register(reader.fileno(), select.POLLIN)
 
@@ -62,14 +65,25 @@ class QueueEnds(QueueCase):
 
     @promise("queue.ends")
     @of_each_kind
-    def test_who_waits_for_the_reader_wakes_when_something_is_put(self, queues: Queues, kind: str) -> None:
+    def test_who_waits_for_the_reader_wakes_when_something_is_put(
+        self, context: ipcframe.Context, queues: Queues, kind: str
+    ) -> None:
         queue = queues(kind)
+        if self._has_no_descriptor(context, queue._reader):
+            return
         for obj in ("small", bytes(100_000)):
             waiting = Worker(lambda: multiprocessing.connection.wait([queue._reader], PATIENCE))
             waiting.eventually_asleep()
             queue.put(obj)
             assert waiting.result() == [queue._reader]
             assert queue._reader.recv() == obj
+
+    def _has_no_descriptor(self, context: ipcframe.Context, reader: Any) -> bool:
+        if not self.declared_absent(context, "fileno"):
+            return False
+        with pytest.raises(UnsupportedOperation):
+            reader.fileno()
+        return True
 
     @promise("queue.ends")
     @of_each_kind
@@ -98,6 +112,7 @@ class QueueEnds(QueueCase):
 
     # --- leftovers ---
 
+    @full("more kinds", kind=["Queue"], close=[True])
     @promise("leftovers.none")
     @of_each_kind
     @pytest.mark.parametrize("close", [True, False], ids=["closed", "dropped"])
@@ -121,7 +136,8 @@ class QueueEnds(QueueCase):
             made.put(obj)
         for _ in range(2):
             made.get(timeout=PATIENCE)
-        made._reader.fileno()
+        if context.backend.capabilities.fileno:
+            made._reader.fileno()
         if close:
             made.close()
 

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from .case import budget
+from .case import budget, full
 from .conditions import PATIENCE, Worker
-from .connection_interrupts import LARGE, QUICK_INTERRUPTS
+from .connection_interrupts import INTERRUPTS, LARGE
 from .interrupts import Striker
 from .promises import promise
 from .queue_api import QueueCase, Queues
@@ -45,7 +45,7 @@ each_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 
 
 def _goal(way: Way) -> int:
-    wanted = budget("IPCFRAME_INTERRUPTS", QUICK_INTERRUPTS // 2)
+    wanted = budget("IPCFRAME_INTERRUPTS", INTERRUPTS // 2)
     return max(wanted // 8, 1) if way.size == LARGE else wanted
 
 
@@ -78,6 +78,7 @@ def _every(seconds: float, handler: Callable[[], None]) -> Iterator[None]:
 class QueueInterrupts(QueueCase):
     """Exceptions out of signal handlers, and handlers that use the queue, at every instant."""
 
+    @full("more kinds", kind=["Queue"])
     @promise("queue.interrupts")
     @of_each_kind
     @each_way
@@ -125,6 +126,7 @@ class QueueInterrupts(QueueCase):
             with pytest.raises(ValueError, match="task_done"):
                 queue.task_done()
 
+    @full("more kinds", kind=["Queue"])
     @promise("queue.interrupts")
     @of_each_kind
     @each_way
@@ -166,6 +168,7 @@ class QueueInterrupts(QueueCase):
                 queue.task_done()
             Worker(queue.join).result()
 
+    @full("more kinds", kind=["Queue"], way=[WAYS["small"], WAYS["bounded, large"]])
     @promise("queue.nesting")
     @of_each_kind
     @each_way
@@ -173,7 +176,7 @@ class QueueInterrupts(QueueCase):
         self, queues: Queues, kind: str, way: Way
     ) -> None:
         queue = queues(kind, way.maxsize)
-        goal = 60 if way.size == LARGE else 150
+        goal = max(_goal(way) // 5, 8)
         nested, put, seen = 0, 0, []
 
         def handler() -> None:
@@ -207,6 +210,7 @@ class QueueInterrupts(QueueCase):
             assert numbers == list(range(count)), "lost or doubled"
         assert put
 
+    @full("more kinds", kind=["Queue"])
     @promise("queue.nesting")
     @of_each_kind
     def test_a_handler_feeds_the_get_that_waits(self, queues: Queues, kind: str) -> None:
@@ -222,6 +226,7 @@ class QueueInterrupts(QueueCase):
             got = [queue.get(timeout=PATIENCE) for _ in range(50)]
         assert got == list(range(50))
 
+    @full("more kinds", kind=["Queue"])
     @promise("queue.nesting")
     @of_each_kind
     def test_a_handler_makes_room_for_the_put_that_waits(self, queues: Queues, kind: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from ipcframe.abc import JoinableQueue
 
 from . import queue_targets, targets
-from .case import Children, Pair, budget, campaign
+from .case import Children, Pair, budget, campaign, full
 from .conditions import PATIENCE, Worker, asleep, eventually
 from .promises import promise
 from .queue_api import QueueCase, Queues
@@ -82,6 +82,7 @@ class JoinableQueues(QueueCase):
             joinable.task_done()
         joining.result()
 
+    @full("5,000 objects")
     @promise("queue.joinable")
     def test_five_thousand_puts_before_the_first_get_are_all_counted(self, joinable: JoinableQueue) -> None:
         self._put_then_work_off(joinable, 5000)

@@ -18,8 +18,8 @@ from ipcframe.abc import Connection, Queue
 from ipcframe.errors import MessageTooLarge, QueueLimitReached
 
 from . import queue_targets
-from .case import Children, Pair, budget, campaign
-from .conditions import PATIENCE, Worker, same_bytes
+from .case import Children, Pair, budget, full
+from .conditions import PATIENCE, Worker, own_memory, same_bytes
 from .promises import promise
 from .queue_api import QueueCase, Queues, of_each_kind
 from .queue_targets import by_producer, drain, item, put_items
@@ -35,6 +35,7 @@ class QueueOrder(QueueCase):
 
     # --- order ---
 
+    @full("more kinds", kind=["Queue"])
     @promise("queue.once")
     @of_each_kind
     def test_a_burst_of_five_thousand_arrives_in_order_and_once(self, queues: Queues, kind: str) -> None:
@@ -42,8 +43,9 @@ class QueueOrder(QueueCase):
         for _ in range(2):
             for number in range(5000):
                 queue.put(number)
-            assert drain(queue) == list(range(5000))
+            assert drain(queue) == list(range(5000)), "lost, doubled or out of order"
 
+    @full("more kinds", kind=["Queue"])
     @promise("queue.once")
     @of_each_kind
     def test_small_and_large_objects_keep_their_order(self, queues: Queues, kind: str) -> None:
@@ -55,16 +57,17 @@ class QueueOrder(QueueCase):
             if self.random.random() < (0.2 if number < 600 else 0.9):
                 got.append(queue.get(timeout=0))
         for numbers in by_producer(got + drain(queue)).values():
-            assert numbers == list(range(len(sizes)))
+            assert numbers == list(range(len(sizes))), "lost, doubled or out of order"
             expected += 1
         assert expected == 1
 
+    @full("more sizes", size=[0, 4096, 2**20])
     @promise("queue.once")
     @pytest.mark.parametrize("size", [0, 1, 3000, 4096, 65_535, 65_537, 2**20, 5 * 2**20 + 3])
     def test_an_object_of_any_size_arrives_whole(self, queue: Queue, size: int) -> None:
         self._put_and_get(queue, size)
 
-    @campaign("64 MiB in one object")
+    @full("64 MiB in one object")
     @promise("queue.once")
     def test_an_object_of_64_mib_arrives_whole(self, queue: Queue) -> None:
         self._put_and_get(queue, 64 * 2**20)
@@ -77,6 +80,7 @@ class QueueOrder(QueueCase):
             same_bytes(queue.get(timeout=PATIENCE), sent)
             assert queue.get(timeout=PATIENCE) == "behind it"
 
+    @full("more sizes", shape=[(100, 100)])
     @promise("queue.once")
     @pytest.mark.parametrize("shape", [(3,), (100, 100), (1000, 300)], ids=str)
     def test_numpy_arrays_go_through_a_queue_equal_and_writable(
@@ -97,6 +101,7 @@ class QueueOrder(QueueCase):
         for number, arrays in enumerate(kept):
             assert numpy.array_equal(arrays[0], sent + number)
 
+    @full("more kinds", kind=["Queue"], sizes=[MIXED])
     @promise("queue.once")
     @of_each_kind
     @pytest.mark.parametrize("sizes", [(64,), MIXED], ids=["small", "mixed"])
@@ -202,16 +207,19 @@ class QueueOrder(QueueCase):
 
     # --- memory ---
 
+    @full("200 MB")
     @promise("queue.memory")
-    def test_two_hundred_mb_that_nobody_gets_are_not_in_the_producers_memory(self, queue: Queue) -> None:
+    def test_two_hundred_mb_that_nobody_gets_are_not_in_the_producers_memory(
+        self, processes: None, queue: Queue
+    ) -> None:
         count, size = 200, 1_000_000
         obj = self.random.randbytes(size)
         queue.put(obj)
         queue.get(timeout=PATIENCE)
-        memory, held = _own_memory(), _held()
+        memory, held = own_memory(), _held()
         for _ in range(count):
             queue.put(obj)
-        assert _own_memory() - memory < 20 * size
+        assert own_memory() - memory < 20 * size
         growth = _held() - held
         for _ in range(count):
             same_bytes(queue.get(timeout=PATIENCE), obj)
@@ -280,15 +288,6 @@ class QueueOrder(QueueCase):
         for _ in range(20):  # nothing of what was refused is still counted
             limited.put(bytes(LIMIT // 2))
             assert len(limited.get(timeout=0)) == LIMIT // 2
-
-
-def _own_memory() -> int:
-    """The bytes of anonymous memory of this process, as far as the system tells."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
 
 
 def _held() -> int:

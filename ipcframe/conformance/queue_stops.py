@@ -17,8 +17,8 @@ import ipcframe
 from ipcframe.abc import Queue
 
 from . import queue_targets
-from .case import Children, Pair, budget, campaign
-from .conditions import LATENESS_BOUND, PATIENCE, Worker, asleep, eventually, state_of, stopwatch
+from .case import Children, Pair, budget, campaign, full
+from .conditions import LATENESS_BOUND, PATIENCE, Worker, asleep, eventually, in_time, state_of, stopwatch
 from .promises import promise
 from .queue_api import KINDS, QueueCase, Queues
 from .queue_targets import by_producer, item
@@ -59,7 +59,7 @@ class QueueStops(QueueCase):
             with stopwatch() as elapsed:
                 with pytest.raises(Empty):
                     queue.get(timeout=0.05)
-                assert 0.049 <= elapsed() < 0.05 + LATENESS_BOUND
+                in_time(elapsed(), 0.05)
             getting = Worker(queue.get)
             getting.eventually_asleep()
             queue.put("for a thread")
@@ -68,6 +68,7 @@ class QueueStops(QueueCase):
         assert hear.recv(timeout=PATIENCE) == "for the child"
         children.finish(child)
 
+    @full("more kinds", size=[64])
     @promise("queue.stopped")
     @pytest.mark.parametrize("maxsize", [0, 4])
     @pytest.mark.parametrize("size", [64, 100_000])
@@ -108,6 +109,7 @@ class QueueStops(QueueCase):
         queue.put("next")
         assert queue.get(timeout=PATIENCE) == "next"
 
+    @full("more kinds", maxsize=[0])
     @promise("queue.fork")
     @pytest.mark.parametrize("maxsize", [0, 5])
     def test_children_started_while_threads_put_and_get_work(
@@ -149,9 +151,11 @@ class QueueStops(QueueCase):
         from_children = sorted(number for stream in streams for number in stream.get(9, []))
         assert from_children == sorted(list(range(20)) * started)
 
+    @full("longer waits", seconds=[0.25])
     @promise("queue.idle")
-    def test_an_idle_get_uses_no_processor_time(self, queues: Queues) -> None:
-        self._wait_idly(queues, 0.6)
+    @pytest.mark.parametrize("seconds", [0.25, 1.0])
+    def test_an_idle_get_uses_no_processor_time(self, queues: Queues, seconds: float) -> None:
+        self._wait_idly(queues, seconds)
 
     @campaign("10 s of waiting")
     @promise("queue.idle")

@@ -22,7 +22,7 @@ from ipcframe.errors import UnsupportedOperation
 
 from . import targets
 from .case import Case, Children, Pair
-from .conditions import DEATH_BOUND, LATENESS_BOUND, PATIENCE, eventually, lives, open_descriptors, stopwatch
+from .conditions import DEATH_BOUND, PATIENCE, eventually, in_time, lives, open_descriptors, stopwatch
 from .promises import promise
 
 __all__ = ["Starts"]
@@ -95,7 +95,7 @@ class Starts(Case):
         for timeout in (0, -1, 0.05):
             with stopwatch() as elapsed:
                 child.join(timeout)
-                assert timeout - 0.001 <= elapsed() < max(timeout, 0) + LATENESS_BOUND
+                in_time(elapsed(), timeout)
             assert child.exitcode is None
         ours.close()
         child.join()

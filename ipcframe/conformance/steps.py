@@ -10,7 +10,6 @@ A quick run takes some of the n at random; IPCFRAME_STEPS says how many, 0 all o
 from __future__ import annotations
 
 import os
-import queue
 import signal
 import sys
 import threading
@@ -26,14 +25,14 @@ import ipcframe
 from ipcframe import abc
 from ipcframe.errors import OwnerDiedWarning
 
-from .case import Case, budget
+from .case import Case, budget, full, needs_processes
 from .conditions import DEATH_BOUND, PATIENCE, Worker
 from .promises import promise
+from .queue_targets import drain
 
 __all__ = ["Steps"]
 
-_QUICK_STEPS = 12
-_MOST_STEPS = 100_000
+_STEPS, _MOST_STEPS = 12, 100_000
 _OURS = f"{os.sep}ipcframe"
 
 
@@ -119,7 +118,7 @@ class Steps(Case):
         self, operation: Callable[[], object], check: Callable[[], object], **around: Callable[[], object]
     ) -> None:
         """Kill a child at each step of the operation, and check each time how the others are."""
-        wanted = budget("IPCFRAME_STEPS", _QUICK_STEPS)
+        wanted = budget("IPCFRAME_STEPS", _STEPS)
 
         def killed_at(step: int) -> bool:
             try:
@@ -143,22 +142,13 @@ class Steps(Case):
             for step in self.random.sample(range(1, high), min(wanted, high - 1)):
                 killed_at(step)
 
-    # --- queues ---
-
-    @staticmethod
-    def _drain(shared: abc.Queue) -> list[Any]:
-        got = []
-        try:
-            while True:
-                got.append(shared.get(timeout=0))
-        except queue.Empty:
-            return got
-
     def _queue(self, context: ipcframe.Context, maxsize: int = 0) -> abc.Queue:
         if not context.backend.capabilities.channel:
             pytest.skip("declared absent: channel")
         return context.Queue(maxsize)
 
+    @needs_processes
+    @full("more kinds", where=["behind"])
     @promise("steps.put")
     @pytest.mark.parametrize("where", ["channel", "behind", "large", "bounded"])
     def test_who_is_killed_while_it_puts_has_put_the_object_or_not(
@@ -173,7 +163,7 @@ class Steps(Case):
             def check() -> None:
                 inside = shared.qsize()
                 shared.put("next", timeout=PATIENCE)
-                got = self._drain(shared)
+                got = drain(shared)
                 assert got in ([*before, "next"], [*before, obj, "next"])
                 assert inside + 1 == len(got)
                 assert shared.qsize() == 0
@@ -183,6 +173,8 @@ class Steps(Case):
 
             self._each_step(partial(shared.put, obj), check)
 
+    @needs_processes
+    @full("more kinds", where=["behind"])
     @promise("steps.get")
     @pytest.mark.parametrize("where", ["channel", "behind", "large", "bounded"])
     def test_who_is_killed_while_it_gets_takes_along_one_object_at_most(
@@ -203,7 +195,7 @@ class Steps(Case):
 
             def check() -> None:
                 inside = shared.qsize()
-                got = self._drain(shared)
+                got = drain(shared)
                 assert got in (objects, objects[1:])
                 assert inside == len(got)
                 assert shared.empty()
@@ -212,6 +204,7 @@ class Steps(Case):
             fill()
             self._each_step(partial(shared.get, timeout=PATIENCE), check)
 
+    @needs_processes
     @promise("steps.get")
     def test_who_is_killed_while_it_gets_or_reports_does_not_hang_who_joins(
         self, context: ipcframe.Context
@@ -225,7 +218,7 @@ class Steps(Case):
                 shared.task_done()
 
             def check() -> None:
-                got = len(self._drain(shared))
+                got = len(drain(shared))
                 for _ in range(got):
                     shared.task_done()
                 # What the dead one had taken stays open, for it never reports: at most one more each time.
@@ -243,6 +236,8 @@ class Steps(Case):
 
     # --- primitives ---
 
+    @needs_processes
+    @full("more kinds", kind=["RLock"])
     @promise("steps.lock")
     @pytest.mark.parametrize("kind", ["Lock", "RLock", "Condition"])
     def test_who_is_killed_while_it_takes_or_gives_back_a_lock_leaves_it_to_the_next(
@@ -262,6 +257,8 @@ class Steps(Case):
 
         self._each_step(use, check)
 
+    @needs_processes
+    @full("more kinds", kind=["Lock"])
     @promise("steps.lock")
     @pytest.mark.parametrize("kind", ["Lock", "RLock"])
     def test_who_is_killed_while_it_gives_a_lock_back_wakes_who_waits(
@@ -285,6 +282,7 @@ class Steps(Case):
 
         self._each_step(lock.release, check, prepare=lock.acquire, meanwhile=wait)
 
+    @needs_processes
     @promise("steps.semaphore")
     @pytest.mark.parametrize("owned", [False, True])
     def test_who_is_killed_while_it_takes_or_gives_back_a_permit_takes_along_one_at_most(
@@ -307,6 +305,7 @@ class Steps(Case):
 
         self._each_step(use, check)
 
+    @needs_processes
     @promise("steps.event")
     def test_who_is_killed_while_it_sets_an_event_hangs_nobody(self, context: ipcframe.Context) -> None:
         event = context.Event()
@@ -323,6 +322,7 @@ class Steps(Case):
         self._each_step(event.set, check)
         event.set()
 
+    @needs_processes
     @promise("steps.condition")
     @pytest.mark.parametrize("how", ["notify", "wait"])
     def test_who_is_killed_while_it_notifies_or_waits_hangs_nobody(
@@ -361,6 +361,7 @@ class Steps(Case):
         with condition:
             condition.notify_all()
 
+    @needs_processes
     @promise("steps.barrier")
     def test_who_is_killed_while_it_waits_at_a_barrier_hangs_nobody(self, context: ipcframe.Context) -> None:
         barrier = context.Barrier(2)

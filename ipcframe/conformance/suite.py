@@ -8,6 +8,7 @@ from .barriers import Barriers
 from .channel import Channels
 from .channel_interrupts import ChannelInterrupts
 from .condition_waits import ConditionWaits
+from .configured import Configured
 from .connection_api import ConnectionApi
 from .connection_buffers import ConnectionBuffers
 from .connection_ends import ConnectionEnds
@@ -16,12 +17,15 @@ from .connection_interrupts import ConnectionInterrupts
 from .connection_objects import ConnectionObjects
 from .connection_threads import ConnectionThreads
 from .connection_waits import ConnectionWaits
+from .declared import Declared
+from .elsewhere import Elsewhere
 from .events import Events
 from .facts import Facts
 from .handles import Handles
 from .leftovers import Leftovers
 from .lock_api import LockApi
 from .lock_deaths import LockDeaths
+from .making import Making
 from .queue_api import QueueApi
 from .queue_deaths import QueueDeaths
 from .queue_ends import QueueEnds
@@ -30,6 +34,7 @@ from .queue_joinable import JoinableQueues
 from .queue_order import QueueOrder
 from .queue_stops import QueueStops
 from .semaphores import Semaphores
+from .sizes import Sizes
 from .start import Starts
 from .start_exceptions import StartExceptions
 from .steps import Steps
@@ -65,6 +70,7 @@ class BackendSuite(
     QueueInterrupts,
     QueueStops,
     JoinableQueues,
+    Sizes,
     QueueEnds,
     LockApi,
     LockDeaths,
@@ -80,7 +86,11 @@ class BackendSuite(
     Handles,
     Steps,
     Facts,
+    Declared,
+    Making,
+    Configured,
     Leftovers,
+    Elsewhere,
 ):
     """Everything that a backend promises: subclass it and set `backend`."""
 

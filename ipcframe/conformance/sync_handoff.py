@@ -15,7 +15,7 @@ import pytest
 import ipcframe
 
 from . import sync_targets
-from .case import Case, Children, Pair
+from .case import Case, Children, Pair, full
 from .conditions import PATIENCE, Worker, eventually, open_descriptors
 from .leftovers import _held
 from .primitives import ACQUIRABLE, Remote, held, nobody_holds
@@ -158,6 +158,7 @@ class SyncHandoff(Case):
             assert nobody_holds(obj)
             assert obj.acquire(block=False) is True
 
+    @full("1,000 of each")
     @promise("leftovers.none")
     def test_a_thousand_of_each_primitive_leave_no_descriptor(self, context: ipcframe.Context) -> None:
         makes: dict[str, Callable[[ipcframe.Context], Any]] = {

@@ -12,9 +12,9 @@ import pytest
 
 import ipcframe
 
-from .case import Case, budget
+from .case import Case, budget, full
 from .conditions import PATIENCE, Worker, eventually
-from .connection_interrupts import QUICK_INTERRUPTS
+from .connection_interrupts import INTERRUPTS
 from .interrupts import Striker
 from .primitives import ACQUIRABLE, nobody_holds
 from .promises import promise
@@ -27,13 +27,14 @@ FEW = 300
 class SyncInterrupts(Case):
     """An exception out of a signal handler, at every instant of the operations of primitives."""
 
+    @full("more kinds", kind=["Lock", "Semaphore", "Condition"])
     @promise("sync.interrupts")
     @pytest.mark.parametrize("kind", ACQUIRABLE)
     def test_an_interrupted_acquire_has_taken_it_and_returned_or_has_not_taken_it(
         self, context: ipcframe.Context, kind: str
     ) -> None:
         obj = ACQUIRABLE[kind](context)
-        goal = budget("IPCFRAME_INTERRUPTS", QUICK_INTERRUPTS)
+        goal = budget("IPCFRAME_INTERRUPTS", INTERRUPTS)
         taken: list[bool] = []
         with Striker(self.random).armed() as striker:
             while striker.struck < goal:
@@ -43,6 +44,7 @@ class SyncInterrupts(Case):
                 assert nobody_holds(obj), f"taken and not returned, at the {striker.struck}th interrupt"
                 taken.clear()
 
+    @full("more kinds", kind=["Lock", "Semaphore"])
     @promise("sync.interrupts")
     @pytest.mark.parametrize("kind", ACQUIRABLE)
     def test_an_interrupted_acquire_that_waits_stops_nobody(
@@ -70,13 +72,14 @@ class SyncInterrupts(Case):
             one.result()
         assert nobody_holds(obj)
 
+    @full("more kinds", kind=["Lock", "Semaphore", "Condition"])
     @promise("sync.interrupts")
     @pytest.mark.parametrize("kind", ACQUIRABLE)
     def test_an_interrupted_release_is_done_or_can_be_repeated(
         self, context: ipcframe.Context, kind: str
     ) -> None:
         obj = ACQUIRABLE[kind](context)
-        goal = budget("IPCFRAME_INTERRUPTS", QUICK_INTERRUPTS)
+        goal = budget("IPCFRAME_INTERRUPTS", INTERRUPTS)
         with Striker(self.random).armed() as striker:
             while striker.struck < goal:
                 obj.acquire()
@@ -84,6 +87,7 @@ class SyncInterrupts(Case):
                     obj.release()
                 assert nobody_holds(obj)
 
+    @full("more kinds", kind=["Lock"])
     @promise("sync.interrupts")
     @pytest.mark.parametrize("kind", ["Lock", "RLock", "Condition"])
     def test_an_interrupted_release_leaves_nobody_asleep(self, context: ipcframe.Context, kind: str) -> None:
@@ -98,6 +102,7 @@ class SyncInterrupts(Case):
                     obj.release()
                 waiting.result()
 
+    @full("more kinds", lock=["RLock"])
     @promise("sync.interrupts")
     @pytest.mark.parametrize("lock", ["Lock", "RLock"])
     def test_an_interrupted_wait_holds_the_lock_when_the_exception_leaves(

@@ -16,9 +16,9 @@ import pytest
 from ipcframe.errors import OwnerDiedWarning
 
 from . import sync_targets
-from .case import Case, Children, Pair, budget
+from .case import Case, Children, Pair, budget, full
 from .conditions import DEATH_BOUND, PATIENCE, Worker, stopwatch
-from .primitives import ACQUIRABLE, Remote, nobody_holds, quick_number
+from .primitives import ACQUIRABLE, Remote, children_in_turn, nobody_holds
 from .promises import promise
 
 __all__ = ["SyncKills"]
@@ -30,6 +30,7 @@ PERMITS = 1000
 class SyncKills(Case):
     """Processes that are killed while they wait for primitives, or use them, at any instant."""
 
+    @full("more kinds", kind=["Lock", "Semaphore"])
     @promise("sync.killed")
     @pytest.mark.parametrize("how", ["before", "after"])
     @pytest.mark.parametrize("kind", ["Lock", "RLock", "Semaphore", "BoundedSemaphore, owned"])
@@ -57,6 +58,7 @@ class SyncKills(Case):
         assert nobody_holds(obj)
         living.end()
 
+    @full("more kinds", kind=["Lock", "Semaphore"])
     @promise("sync.killed")
     @pytest.mark.parametrize("kind", USED)
     def test_whoever_is_killed_at_any_instant_of_acquire_and_release_stops_nobody(
@@ -150,7 +152,7 @@ class SyncKills(Case):
 
     def _kill_at_random(self, children: Children, kind: str, obj: Any) -> Iterator[int]:
         """Let children use it that end at a random instant of that; gives the number of deaths so far."""
-        for number in range(1, 1 + budget("IPCFRAME_KILLS", quick_number(children, 40))):
+        for number in range(1, 1 + budget("IPCFRAME_KILLS", children_in_turn(children, 40))):
             seconds = 1e-6 + self.random.random() * 0.003
             child = children.start(sync_targets.use_until_struck, kind, obj, seconds)
             children.finish(child, -signal.SIGALRM)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import gc
 import multiprocessing
@@ -19,6 +20,7 @@ from typing import Any
 import ipcframe
 from ipcframe.abc import Channel, Connection, Endpoint
 
+from ..errors import UnsupportedOperation
 from .conditions import open_descriptors
 
 __all__ = ["STACKS_SIGNAL", "run"]
@@ -206,6 +208,15 @@ def packet(sender: int, number: int, size: int) -> bytes:
     return (sender.to_bytes(4, "little") + number.to_bytes(4, "little")) * (size // 8)
 
 
+def use_channels_after_fork(context: ipcframe.Context, awaited: Channel, full: Channel) -> None:
+    """Use a new channel, and two which threads of the parent are waiting for."""
+    with context.Channel() as own:
+        own.send(b"new")
+        assert own.receive(timeout=20) == b"new"
+    awaited.send(b"from the child")
+    full.receive(timeout=20)
+
+
 # --- start methods ---
 
 
@@ -335,3 +346,40 @@ def _lose_one(context: ipcframe.Context) -> None:
 def echo_beside(end: Connection, channel: Channel | None) -> None:
     """Echo, while a channel is open too."""
     echo(end)
+
+
+def use_everything_quietly(context: ipcframe.Context, path: str, back: Connection) -> None:
+    """Use objects of every kind with a child, all of which print into the file if they print at all."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    for standard in (1, 2):
+        os.dup2(fd, standard)
+    os.close(fd)
+    ours, theirs = context.Pipe()
+    objects: list[Any] = [context.Lock(), context.Semaphore(), context.Condition(), context.Barrier(1)]
+    with contextlib.suppress(UnsupportedOperation):
+        objects.append(context.Queue())
+    child = context.Process(target=use_each_once, args=(theirs, objects))
+    child.start()
+    theirs.close()
+    use_each_once(None, objects)
+    ours.send("x")
+    assert ours.recv(timeout=20) == "x"
+    ours.close()
+    child.join()
+    assert child.exitcode == 0
+    back.send("done")
+
+
+def use_each_once(end: Connection | None, objects: list[Any]) -> None:
+    """Use each of these objects, and echo."""
+    for obj in objects:
+        if hasattr(obj, "put"):
+            obj.put("x")
+            obj.get(timeout=20)
+        elif hasattr(obj, "parties"):
+            obj.wait(20)
+        else:
+            with obj:
+                pass
+    if end is not None:
+        end.send(end.recv(timeout=20))

@@ -1,8 +1,13 @@
-"""The kit itself is judged: each backend that is broken on purpose is rejected by the case that is named."""
+"""The kit itself is judged: each backend that is broken on purpose is rejected by the case that is named.
+
+What a backend author reads then is kept in golden/, without what differs from run to run.
+IPCFRAME_REWRITE_GOLDEN=1 writes those files anew.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +21,42 @@ pytestmark = pytest.mark.ci
 HERE = Path(__file__).parent
 PARTS = 3
 CONTROL = "test_the_ends_of_a_duplex_pair_do_both"
+GOLDEN = HERE / "golden"
+REWRITE = "IPCFRAME_REWRITE_GOLDEN"
+VARYING = (
+    (r"IPCFRAME_SEED=\d+", "IPCFRAME_SEED=<seed>"),
+    (r"seed: \d+", "seed: <seed>"),
+    (r"pytest '?\S*saboteur_suites\.py", "pytest '<suites>"),
+    (r"0x[0-9a-f]+", "<address>"),
+    (r"\bprocess \d+", "process <pid>"),
+    (r"'(\d+) -> (\w+):\[\d+\]'", r"'<fd> -> \2'"),
+    (r"\b\d+ -> (\w+):\[\d+\]", r"<fd> -> \1"),
+    (r"(?<![\w.])\d+\.\d{4,}(e-\d+)?", "<seconds>"),
+    (r"/\S*/(?=[\w-]+\.py)", ""),
+    (r"\.py:\d+", ".py:<line>"),
+    (r"\bfds? \d+(, \d+)*", "fd <number>"),
+    (r"b'[^\n]*' == b'[^\n]*'", "<bytes> == <bytes>"),
+    (r"\[[\d, .]+\] == \[[\d, .]+\]", "<numbers> == <numbers>"),
+    (r"assert \d+ == \d+", "assert <number> == <number>"),
+    (
+        r"\d+ bytes instead of (\d+), which differ from byte \d+ on",
+        r"<some> bytes instead of \1",
+    ),
+    (r"where \d+ descriptors are free", "where <some> descriptors are free"),
+    (r"\{'0 -> [^\n]*", "<descriptors>"),
+    (r"descriptors open: \{[^\n]*", "descriptors open: <which>"),
+    (r" s \(in [^)]*\)", " s (in <functions>)"),
+    (r"took \d+\.\d+ s", "took <seconds> s"),
+    (r"out of order for one sender", "lost or doubled"),
+    (r"lost \d+ ", "lost <some> "),
+    (r"the \d+th interrupt", "an interrupt"),
+)
+"""What differs from run to run, and what stands for it."""
+COMPARED = (
+    "assert ", "+ ", "- ", "? ", "At index ", "Use -v", "Extra items ", "Differing items", "Left contains ",
+    "ipcframe.conformance.interrupts.", "Right contains ", "Full diff", "...Full output", "{", "'",
+)  # fmt: skip
+"""How the lines begin with which pytest explains a comparison."""
 Outcomes = dict[tuple[str, str], str]
 """What a case of a class said when it failed; nothing if it passed."""
 
@@ -45,7 +86,7 @@ def _run(wanted: list[str], report: Path) -> Outcomes:
     command = [sys.executable, *options, "-m", "", f"--junitxml={report}"]
     # Not the variables of a campaign: the watchdog is to be quick.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("IPCFRAME_")}
-    environment["PYTEST_ADDOPTS"] = ""
+    environment |= {"PYTEST_ADDOPTS": "", "IPCFRAME_FULL": "1"}
     run = subprocess.run(
         [*command, *wanted], capture_output=True, text=True, check=False, timeout=300, env=environment
     )
@@ -71,6 +112,28 @@ def test_a_saboteur_is_rejected_by_its_case_and_the_true_backend_is_not(
     assert ("the watchdog" in verdict) is (saboteur.name == "hangs")
     assert outcomes[f"Test{saboteur.__name__}", CONTROL] == ""
     assert outcomes["TestPipe", saboteur.rejected_by] == ""
+    golden = GOLDEN / f"{saboteur.name}.txt"
+    said = _what_the_author_reads(verdict)
+    if saboteur.fails_in_many_ways:
+        said = said[said.index("promise: ") :]
+    if os.environ.get(REWRITE) == "1":
+        golden.write_text(said)
+    assert said == golden.read_text(), f"look at it, and set {REWRITE}=1 if it is as good"
+
+
+def _what_the_author_reads(verdict: str) -> str:
+    """The lines of the error without its traceback, and without what differs from run to run."""
+    lines = [line[1:].strip() for line in verdict.splitlines() if line.startswith("E  ")]
+    # What pytest adds to a message compares values, most of which are random.
+    lines = lines[:1] + [line for line in lines[1:] if not line.startswith(COMPARED)]
+    text = "\n".join(filter(None, lines))
+    for pattern, instead in VARYING:
+        text = re.sub(pattern, instead, text)
+    return f"{text}\n"
+
+
+def test_there_is_no_golden_text_without_its_saboteur() -> None:
+    assert {path.stem for path in GOLDEN.iterdir()} == {one.name for one in saboteurs.saboteurs()}
 
 
 def test_the_watchdog_prints_the_stacks_of_children_too(outcomes: Outcomes) -> None:
