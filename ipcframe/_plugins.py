@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _boot, errors
+from ._faults import lacking, strange_hooks
 from .abc import Backend, StartMethod
 from .errors import PluginBroken
 from .settings import Sourced
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "IN_CODE",
     "KINDS",
+    "OTHER_CONTRACT",
     "Kind",
     "Offer",
     "adopt",
@@ -36,7 +38,9 @@ __all__ = [
     "load",
     "make",
     "new_manager",
+    "of_other_contracts",
     "offers",
+    "other_contract",
     "register",
     "registered",
     "travelling",
@@ -127,6 +131,33 @@ def _read_metadata(kind: str) -> list[Offer]:
     return list(found.values())
 
 
+def of_other_contracts(kind: str) -> list[tuple[Offer, str]]:
+    """What is installed for another version of the contract, with the group of its entry point."""
+    from importlib.metadata import distributions
+
+    version = re.compile(rf"{re.escape(KINDS[kind].group)}\W?v?\d+")
+    found = set()
+    for distribution in distributions():
+        for point in distribution.entry_points:
+            if version.fullmatch(point.group):
+                owner = re.sub(r"[-_.]+", "-", distribution.name).lower()
+                words = (kind, point.name, owner, distribution.version, point.value, "")
+                found.add((Offer(*words), point.group))
+    return sorted(found)
+
+
+def other_contract(offer: Offer, group: str) -> str:
+    """The words for what `of_other_contracts` found."""
+    words = KINDS[offer.kind]
+    return (
+        f"the {words.noun} {offer.name!r} of {offer.distribution} {offer.version} was written for another "
+        f"version of the contract: its entry point is in {group!r}, and here it is {words.group!r}"
+    )
+
+
+OTHER_CONTRACT = "install a version of {0.distribution} for this ipcframe, or the other way round"
+
+
 def find(kind: str, name: Sourced) -> Offer:
     """The one offer that a bare or qualified name stands for; raises the errors of design by kind."""
     wanted, source = name
@@ -135,6 +166,11 @@ def find(kind: str, name: Sourced) -> Offer:
     words = KINDS[kind]
     everything = offers(kind)
     matches = [offer for offer in everything if wanted in (offer.name, offer.qualified)]
+    for offer, group in () if matches else of_other_contracts(kind):
+        if wanted in (offer.name, offer.qualified):
+            raise words.broken(
+                f"{other_contract(offer, group)} (asked for by {source})", OTHER_CONTRACT.format(offer)
+            )
     if not matches:
         import difflib
 
@@ -205,7 +241,9 @@ def _check_hooks(offer: Offer, plugin: Any) -> None:
         manager.register(plugin, f"{words.group}:{offer.name}")
         manager.check_pending()
     except (pluggy.PluginValidationError, ValueError) as error:
-        raise words.broken(f"{where} has a hook that is none of ours: {error}", remedy) from error
+        raise words.broken(
+            f"{where} has a hook that is none of ours: {strange_hooks(plugin, manager) or error}", remedy
+        ) from error
     callers = manager.get_hookcallers(plugin)
     if not callers:
         raise words.broken(f"{where} implements no hook", remedy)
@@ -227,12 +265,15 @@ def make(offer: Offer, settings: Mapping[str, Sourced]) -> Any:
     except errors.ConfigError:
         raise
     except Exception as error:
-        raise words.broken(f"{where} raised {type(error).__name__}: {error}", remedy) from error
+        lacks = lacking(load(offer), words.result, error)
+        raise words.broken(f"{where} {lacks or f'raised {type(error).__name__}: {error}'}", remedy) from error
     if made is None:
         raise words.broken(f"{where} does not answer to its own name", remedy)
     if not isinstance(made, words.result):
         kind = type(made).__name__
-        raise words.broken(f"{where} made a {kind}, which is no {words.result.__name__}", remedy)
+        raise words.broken(
+            f"{where} made an object of type {kind}, which is no {words.result.__name__}", remedy
+        )
     return made
 
 

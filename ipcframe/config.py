@@ -1,79 +1,58 @@
 """Which backend, start method and plugins a context has, and where each of these was said.
 
 Highest first: the argument; the variables ``IPCFRAME_BACKEND``, ``IPCFRAME_START_METHOD``,
-``IPCFRAME_STRICT`` and ``IPCFRAME_PLUGINS``; the one file that is named (``IPCFRAME_CONFIG`` or
-``configure(file=…)``); `configure`, the application's own defaults; ``defaults.toml``, which ships. They
-merge key by key. No file is ever searched for, and none is read at import.
+``IPCFRAME_STRICT`` and ``IPCFRAME_PLUGINS``; the one file that is named (``IPCFRAME_CONFIG``,
+``configure(file=…)``, or by the command line); `configure`, the application's own defaults;
+``defaults.toml``, which ships. They merge key by key. No file is ever searched for, none is read at import,
+and a child does not read again what its parent has read.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from . import _boot
+from ._config_file import contents, unreadable
+from ._config_keys import BACKENDS, CHANNELS, KEYS, Key, Settings, parse
 from .errors import ConfigError
 from .settings import Sourced
 
-__all__ = ["Settings", "configure", "effective", "inherit", "snapshot"]
+if TYPE_CHECKING:
+    from ._plugins import Offer
 
-Settings = dict[str, Sourced]
-_TABLE = "backends"
+__all__ = [
+    "BACKENDS",
+    "KEYS",
+    "Key",
+    "Settings",
+    "channels",
+    "configure",
+    "effective",
+    "inherit",
+    "parse",
+    "settings_of",
+    "snapshot",
+    "tables",
+    "take_file",
+]
 
-
-def _names(value: object) -> tuple[str, ...]:
-    if isinstance(value, str):
-        value = [part.strip() for part in value.split(",") if part.strip()]
-    if not isinstance(value, Sequence) or not all(isinstance(name, str) and name for name in value):
-        raise ValueError(f"expected a name, or a list of names, not {value!r}")
-    return tuple(value)
-
-
-def _some_names(value: object) -> tuple[str, ...]:
-    names = _names(value)
-    if not names:
-        raise ValueError("expected at least one name")
-    return names
-
-
-def _name(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"expected a name, not {value!r}")
-    return value.strip()
-
-
-def _flag(value: object) -> bool:
-    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.strip().lower() in words:
-        return words[value.strip().lower()]
-    raise ValueError(f"expected true or false, not {value!r}")
-
-
-_KEYS: dict[str, Callable[[object], Any]] = {
-    "backend": _some_names,
-    "start_method": _name,
-    "strict": _flag,
-    "plugins": _names,
-}
+_VARIABLE = "IPCFRAME_CONFIG"
 
 _configured: Settings = {}
 _configured_file: Sourced | None = None
 _configured_by: tuple[str, str] | None = None
-_inherited: Settings | None = None
+_inherited: Settings = {}
+_inherited_file: Sourced | None = None
+_inherited_variable: str | None = None
+"""What ``IPCFRAME_CONFIG`` was when this process began. Its parent knew better: a fork server's is old."""
+_found_file: Sourced | None = None
+"""The file that counts when no other is named."""
 _files: dict[str, Settings] = {}
-
-
-def parse(key: str, value: Sourced) -> Sourced:
-    """The value in the type of its key; raises `ConfigError` with its source."""
-    try:
-        return Sourced(_KEYS[key](value.value), value.source)
-    except ValueError as error:
-        raise ConfigError(f"{key}, from {value.source}: {error}") from None
+"""What has been read, by the words that named the file: they hold though the working directory changes."""
 
 
 def configure(
@@ -103,112 +82,110 @@ def configure(
             "an application configures once; a library takes a context from its caller",
         )
     given = {"backend": backend, "start_method": start_method, "strict": strict, "plugins": plugins}
-    source = f"configure at {line}"
-    parsed = {key: parse(key, Sourced(value, source)) for key, value in given.items() if value is not None}
+    parsed: Settings = {
+        key: parse(key, Sourced(value, f"the argument {key} of configure at {line}"))
+        for key, value in given.items()
+        if value is not None
+    }
     _configured_by = module, line
     _configured.clear()
     _configured.update(parsed)
-    _configured_file = None if file is None else Sourced(str(Path(os.fspath(file)).absolute()), source)
+    _configured_file = (
+        None
+        if file is None
+        else Sourced(str(Path(os.fspath(file)).absolute()), f"the argument file of configure at {line}")
+    )
 
 
 def effective() -> Settings:
-    """Every setting that has a value, with its source; `backends.NAME.KEY` for a backend's own."""
-    merged = dict(_defaults())
-    if _inherited is not None:
-        merged.update(_inherited)
-    merged.update(_configured)
+    """Every setting that has a value, with its source."""
+    merged = {**_defaults(), **_inherited, **_configured}
     named = _named_file()
     if named is not None:
         merged.update(_read(named))
-    for key in _KEYS:
+    for key in KEYS:
         variable = f"IPCFRAME_{key.upper()}"
         if os.environ.get(variable):
             merged[key] = parse(key, Sourced(os.environ[variable], f"the variable {variable}"))
     return merged
 
 
-def settings_of(backend: str, settings: Settings) -> Settings:
-    """A backend's own settings, by key."""
-    prefix = f"{_TABLE}.{backend}."
-    return {key.removeprefix(prefix): value for key, value in settings.items() if key.startswith(prefix)}
+def settings_of(offer: Offer, settings: Settings) -> dict[str, Sourced]:
+    """A backend's own settings, by key; a table of its qualified name counts more than one of the bare."""
+    named = tables(BACKENDS, settings)
+    return {**named.get(offer.name, {}), **named.get(offer.qualified, {})}
 
 
-def snapshot() -> tuple[Settings, tuple[str, str] | None]:
-    """What a child inherits: the application's values, and who set them."""
+def channels(settings: Settings) -> dict[str, Sourced]:
+    """By the name that objects are made with, the backends that they are to be on, in order."""
+    return {name: table["backend"] for name, table in tables(CHANNELS, settings).items()}
+
+
+def tables(kind: str, settings: Settings) -> dict[str, dict[str, Sourced]]:
+    """The tables ``[kind.NAME]``, by name."""
+    found: dict[str, dict[str, Sourced]] = {}
+    for key, value in settings.items():
+        if isinstance(key, tuple) and key[0] == kind:
+            found.setdefault(key[1], {})[key[2]] = value
+    return found
+
+
+def take_file(named: Sourced, data: bytes) -> None:
+    """Have the file of these contents count where no other is named; raises `ConfigError` for a mistake."""
+    global _found_file
+    _files[named.value] = _parsed(data, f"the file {named.value}")
+    _found_file = named
+
+
+def snapshot() -> tuple[Settings, tuple[str, str] | None, Sourced | None, dict[str, Settings]]:
+    """What a child inherits: the application's values and who set them, and the file and what is in it."""
     named = _named_file()
-    application = {**(_inherited or {}), **_configured, **(_read(named) if named else {})}
-    return application, _configured_by
+    read = {} if named is None else {named.value: _read(named)}
+    return {**_inherited, **_configured}, _configured_by, named, read
 
 
-def inherit(application: Settings, configured_by: tuple[str, str] | None) -> None:
+def inherit(
+    application: Settings,
+    configured_by: tuple[str, str] | None,
+    named: Sourced | None,
+    read: dict[str, Settings],
+) -> None:
     """In a child: take over the parent's `snapshot`."""
-    global _inherited, _configured_by
-    _inherited, _configured_by = application, configured_by
+    global _inherited, _configured_by, _inherited_file, _inherited_variable
+    _inherited, _configured_by, _inherited_file = application, configured_by, named
+    _inherited_variable = os.environ.get(_VARIABLE)
+    _files.update(read)
 
 
 def _named_file() -> Sourced | None:
-    if os.environ.get("IPCFRAME_CONFIG"):
-        return Sourced(os.environ["IPCFRAME_CONFIG"], "the variable IPCFRAME_CONFIG")
-    return _configured_file
+    variable = os.environ.get(_VARIABLE)
+    if variable and variable != _inherited_variable:
+        return Sourced(variable, f"the variable {_VARIABLE}")
+    return _inherited_file or _configured_file or _found_file
 
 
 def _defaults() -> Settings:
-    path = str(Path(__file__).with_name("defaults.toml"))
-    if path not in _files:
-        _files[path] = _parse_file(path, "the shipped defaults")
-    return _files[path]
+    path = Path(__file__).with_name("defaults.toml")
+    if str(path) not in _files:
+        _files[str(path)] = _parsed(path.read_bytes(), "the shipped defaults", lines=False)
+    return _files[str(path)]
 
 
 def _read(named: Sourced) -> Settings:
-    path = str(Path(named.value).absolute())
-    if path not in _files:
+    if named.value not in _files:
         try:
-            _files[path] = _parse_file(path, f"the file {named.value}")
+            data = Path(named.value).read_bytes()
         except OSError as error:
-            raise ConfigError(
-                f"the configuration file {named.value} (named by {named.source}) cannot be read: "
-                f"{error.strerror or error}"
-            ) from error
-    return _files[path]
+            raise unreadable(named.value, named.source, error) from error
+        _files[named.value] = _parsed(data, f"the file {named.value}")
+    return _files[named.value]
 
 
-def _parse_file(path: str, source: str) -> Settings:
-    import tomllib
-
-    try:
-        table = tomllib.loads(Path(path).read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{source} is no valid TOML: {error}") from error
-    result: Settings = {}
-    for key, value in table.items():
-        if key == _TABLE:
-            result.update(_backend_tables(value, source))
-        elif key in _KEYS:
-            result[key] = parse(key, Sourced(value, f"{source}, key {key}"))
-        else:
-            import difflib
-
-            near = difflib.get_close_matches(key, [*_KEYS, _TABLE], n=1)
-            guess = f"did you mean {near[0]!r}? " if near else ""
-            raise ConfigError(
-                f"{source} has an unknown key {key!r}", f"{guess}known: {', '.join([*_KEYS, _TABLE])}"
-            )
-    return result
-
-
-def _backend_tables(tables: object, source: str) -> Settings:
-    if not isinstance(tables, Mapping) or not all(isinstance(table, Mapping) for table in tables.values()):
-        raise ConfigError(f"{source}: [{_TABLE}.NAME] must be a table of settings for each backend")
-    result: Settings = {}
-    for name, table in tables.items():
-        for key, value in table.items():
-            where = f"{_TABLE}.{name}.{key}"
-            if not isinstance(value, str | int | float | bool):
-                raise ConfigError(
-                    f"{source}, key {where}: expected a string, a number, true or false, not {value!r}"
-                )
-            result[where] = Sourced(value, f"{source}, key {where}")
-    return result
+def _parsed(data: bytes, words: str, *, lines: bool = True) -> Settings:
+    found = contents(data, words, lines=lines)
+    for problem in found.problems:
+        raise problem
+    return found.settings
 
 
 _boot.deliver(__name__, inherit)

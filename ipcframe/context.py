@@ -38,9 +38,11 @@ class Spec(NamedTuple):
     forked: bool
     backend: _plugins.Offer
     plugins: Sourced
-    settings: tuple[tuple[str, Sourced], ...]
+    settings: tuple[tuple[config.Key, Sourced], ...]
     candidates: tuple[str, ...]
     """The backends that the configuration allows, in its order."""
+    channels: tuple[tuple[str, _plugins.Offer], ...]
+    """The backends of objects that are made with these names."""
 
     @property
     def key(self) -> Hashable:
@@ -67,6 +69,7 @@ class Context(Factories):
         self._name = spec.start_method.name
         self.notify = Observers.named(spec.plugins)
         self._backends: dict[_plugins.Offer, Backend] = {}
+        self._channels: dict[str | None, _plugins.Offer] = dict(spec.channels)
         packed = pickle.dumps(tuple(spec))
         self.Process = process_class(spec.label, packed, _standard(self._name), spec.forked, self)
 
@@ -126,6 +129,9 @@ class Context(Factories):
             raise ValueError(f"messages have no negative size: message_size={message_size}")
         if backend is not None:
             return self._backend(_plugins.find("backend", Sourced(backend, f"the argument of a {kind}")))
+        # What the user wrote for this name counts more than what a plugin makes of it.
+        if name in self._channels:
+            return self._backend(self._channels[name])
         policy = self.notify.choose_backend(self.spec.candidates, kind, name, message_size)
         if policy is None:
             return self.backend
@@ -133,7 +139,7 @@ class Context(Factories):
 
     def _backend(self, offer: _plugins.Offer) -> Backend:
         if offer not in self._backends:
-            made = _plugins.make(offer, config.settings_of(offer.name, dict(self.spec.settings)))
+            made = _plugins.make(offer, config.settings_of(offer, dict(self.spec.settings)))
             _check_available(offer, made)
             made.notify = self.notify
             atexit.register(made.close)
@@ -170,7 +176,7 @@ class Context(Factories):
 _contexts: dict[Hashable, Context] = {}
 _classes: dict[str, type[Context]] = {}
 _start_methods: dict[_plugins.Offer, StartMethod] = {}
-_reasons: dict[tuple[_plugins.Offer, tuple[tuple[str, Sourced], ...]], str | None] = {}
+_reasons: dict[tuple[_plugins.Offer, tuple[tuple[config.Key, Sourced], ...]], str | None] = {}
 choice: Sourced | None = None
 """The start method that `set_start_method` chose."""
 installed: tuple[Spec, ...] = ()
@@ -223,8 +229,12 @@ def spec_for(
             settings[key] = config.parse(key, Sourced(value, f"the argument {key}"))
     if "start_method" not in settings:
         settings["start_method"] = Sourced(_running_start_method(), "the running Python")
-    own = tuple(sorted((key, value) for key, value in settings.items() if "." in key))
-    chosen = _first_available(settings, own)
+    own = tuple(sorted((key, value) for key, value in settings.items() if isinstance(key, tuple)))
+    _check_tables(settings)
+    chosen = _first_available(settings["backend"], settings["strict"], own)
+    channels = []
+    for channel, asked in sorted(config.channels(settings).items()):
+        channels.append((channel, _first_available(asked, settings["strict"], own)))
     start = _plugins.find("start_method", settings["start_method"])
     with _plugins.asked_for_by(settings["start_method"].source):
         made = _start_method(start)
@@ -239,6 +249,7 @@ def spec_for(
         settings["plugins"],
         own,
         settings["backend"].value,
+        tuple(channels),
     )
 
 
@@ -282,19 +293,27 @@ def _check_available(offer: _plugins.Offer, made: Backend | StartMethod) -> None
         raise words.unavailable(f"the {words.noun} {offer.name!r} cannot run here: {reason}")
 
 
-def _first_available(settings: config.Settings, own: tuple[tuple[str, Sourced], ...]) -> _plugins.Offer:
-    names, source = settings["backend"]
+def _check_tables(settings: config.Settings) -> None:
+    """Refuse settings that nobody would ever take: those of a backend that is not there."""
+    for name, table in config.tables(config.BACKENDS, settings).items():
+        _plugins.find("backend", Sourced(name, next(iter(table.values())).source))
+
+
+def _first_available(
+    asked: Sourced, strict: Sourced, own: tuple[tuple[config.Key, Sourced], ...]
+) -> _plugins.Offer:
+    names, source = asked
     refused: list[str] = []
     for name in names:
         offer = _plugins.find("backend", Sourced(name, source))
         if (offer, own) not in _reasons:
             with _plugins.asked_for_by(source):
-                made = _plugins.make(offer, config.settings_of(offer.name, dict(own)))
+                made = _plugins.make(offer, config.settings_of(offer, dict(own)))
                 _reasons[offer, own] = _plugins.unavailable_reason(offer, made)
         reason = _reasons[offer, own]
         if reason is None:
             if refused:
-                _fall_back(name, refused, settings["strict"], source)
+                _fall_back(name, refused, strict, source)
             return offer
         refused.append(f"{name!r} cannot run here: {reason}")
     raise _plugins.KINDS["backend"].unavailable(

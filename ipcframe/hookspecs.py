@@ -116,5 +116,9 @@ def ipcframe_cli_commands(commands: _SubParsersAction[ArgumentParser]) -> None:
 
 
 @hookspec
-def ipcframe_doctor_checks() -> Iterable[Callable[[], tuple[str, str]]]:  # type: ignore[empty-body]
-    """Return checks of this machine; each returns a verdict ("good", "note", "bad") and a sentence."""
+def ipcframe_doctor_checks() -> Iterable[Callable[[], tuple[str, ...]]]:  # type: ignore[empty-body]
+    """Return checks of this machine.
+
+    Each returns a verdict ("good", "note", "bad"), a sentence, and, where there is something to be done,
+    what to do. One that raises is reported, and does not stop the others.
+    """

@@ -19,8 +19,8 @@ LEVELS = [
 ]
 UPPER = [
     {"hookspecs"},
-    {"_plugins"},
-    {"config", "_observers", "_core_hooks"},
+    {"_plugins", "_faults"},
+    {"config", "_config_file", "_config_keys", "_toml_lines", "_observers", "_core_hooks"},
     {
         *("context", "process", "_factories", "_servers"),
         *("connection", "managers", "pool", "queues", "shared_memory", "sharedctypes", "synchronize"),

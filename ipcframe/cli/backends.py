@@ -11,13 +11,14 @@ import json
 import shutil
 import sys
 import textwrap
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .. import _plugins
 from ..errors import IpcframeError
 from ..hookspecs import hookimpl
 
-__all__ = ["ipcframe_cli_commands"]
+__all__ = ["declared", "ipcframe_cli_commands"]
 
 
 class _Row(NamedTuple):
@@ -72,15 +73,19 @@ def _examine(offer: _plugins.Offer) -> _Row:
     )
 
 
-def _declared(row: _Row) -> str:
+def declared(capabilities: Mapping[str, Any]) -> str:
     """The capabilities that say more than nothing, in a few words."""
     words = []
-    for key, value in row.capabilities.items():
+    for key, value in capabilities.items():
         if value is True:
             words.append(key)
         elif value not in (False, None, 0):
             words.append(f"{key}={value}")
     return ", ".join(words) or "-"
+
+
+def _declared(row: _Row) -> str:
+    return "" if row.status == "broken" else declared(row.capabilities)
 
 
 _TITLES = {"backend": "backends", "start_method": "start methods"}
@@ -113,9 +118,13 @@ def _print_rich(rows: list[_Row]) -> bool:
         for column in ("name", "status", "from", "declares"):
             table.add_column(column, overflow="fold")
         for row in (row for row in rows if row.kind == kind):
-            says = "\n".join(filter(None, (_declared(row), row.reason)))
             origin = f"{row.distribution} {row.version}"
             # Text and not str: what a plugin says of itself is no markup.
-            table.add_row(Text(row.name), Text(row.status, colours[row.status]), Text(origin), Text(says))
+            table.add_row(
+                Text(row.name), Text(row.status, colours[row.status]), Text(origin), Text(_declared(row))
+            )
         console.print(table)
+        for row in rows:
+            if row.kind == kind and row.reason:
+                console.print(Text(f"{row.name}: {row.reason}", colours[row.status]))
     return True

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..hookspecs import hookimpl
+from . import named_file
 
 __all__ = ["ipcframe_cli_commands"]
 
@@ -36,7 +37,7 @@ def ipcframe_cli_commands(commands: argparse._SubParsersAction[argparse.Argument
     )
     parser.add_argument("--backend", metavar="B", help="the backend, or several to be tried in order: B,B")
     parser.add_argument("--start-method", metavar="S", help="the default start method of the program")
-    parser.add_argument("--config", metavar="FILE", help="the configuration file")
+    named_file.add_option(parser)
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="say which names of multiprocessing are ours"
     )
@@ -50,8 +51,7 @@ def _run(arguments: argparse.Namespace) -> Callable[[], int]:
     """Prepare everything; what is returned runs the program, whose errors are its own."""
     from .. import dropin
 
-    if arguments.config:
-        os.environ["IPCFRAME_CONFIG"] = str(Path(arguments.config).absolute())
+    named_file.settle(arguments.config)
     backend = arguments.backend.split(",") if arguments.backend else None
     dropin.install(backend=backend, start_method=arguments.start_method)
     if arguments.verbose:

@@ -63,12 +63,15 @@ BROKEN = {
         "from ipcframe.hookspecs import hookimpl\n@hookimpl\ndef ipcframe_backend(nam, settings): pass",
         "has a hook that is none of ours: .*nam",
     ),
-    "makes_the_wrong_type": (HOOK + "        return object()", "made a object, which is no Backend"),
+    "makes_the_wrong_type": (
+        HOOK + "        return object()",
+        "made an object of type object, which is no Backend",
+    ),
     "raises_in_its_hook": (HOOK + "        raise KeyError('oops')", "raised KeyError: 'oops'"),
     "ignores_its_name": (HOOK + "        return None", "does not answer to its own name"),
     "is_abstract": (
         GOOD.replace("def channel", "def chanel"),
-        "raised TypeError: Can't instantiate abstract class Plain .*channel",
+        "made no Backend: its class Plain lacks channel",
     ),
     "raises_when_asked": (
         GOOD.replace(

@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
-import shutil
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from environments import ROOT, Environment, check_types
 
-ROOT = Path(__file__).parents[2]
 PROJECT = ROOT / "docs" / "examples" / "ipcframe_sock"
 SOURCES = sorted((PROJECT / "ipcframe_sock").glob("*.py"))
 CONTRACT = {"abc", "capabilities", "errors", "hookspecs", "settings", "toolkit"}
-LEFT_BEHIND = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "build", "dist", "_build", "*.so")
 
 WHAT_A_PIPE_IS = """
 import os, stat
@@ -54,55 +50,9 @@ if __name__ == "__main__":
 """
 
 
-class Environment(NamedTuple):
-    """A virtual environment with ipcframe's wheel and the stranger in it."""
-
-    programs: Path
-    project: Path
-    """A copy of the stranger's project."""
-    elsewhere: Path
-    """The working directory: neither the checkout nor the project."""
-
-    def run(self, program: str, *arguments: str, **variables: str) -> str:
-        """What a program of this environment prints, run from elsewhere; its failure is the test's."""
-        return run(self.programs / program, *arguments, cwd=self.elsewhere, **variables)
-
-
-def run(program: Path | str, *arguments: str, cwd: Path, **variables: str) -> str:
-    """What a program prints, without the variables that would show it our own environment."""
-    ours = ("PYTHON", "IPCFRAME_", "PYTEST_", "VIRTUAL_ENV")
-    environ = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
-    done = subprocess.run(
-        [str(program), *arguments],
-        cwd=cwd, env={**environ, **variables}, text=True, capture_output=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, f"{program} {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """ipcframe's wheel, built from a copy of the sources without what earlier builds left."""
-    folder = tmp_path_factory.mktemp("wheel")
-    shutil.copytree(ROOT, folder / "source", ignore=LEFT_BEHIND)
-    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", "dist", "./source", cwd=folder)
-    (built,) = (folder / "dist").glob("ipcframe-*.whl")
-    return built
-
-
-@pytest.fixture(scope="session")
-def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    folder = tmp_path_factory.mktemp("stranger")
-    project = shutil.copytree(PROJECT, folder / "project", ignore=LEFT_BEHIND)
-    elsewhere = folder / "elsewhere"
-    elsewhere.mkdir()
-    run(sys.executable, "-m", "venv", "environment", cwd=folder)
-    programs = folder / "environment" / "bin"
-    run(
-        programs / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check",
-        f"ipcframe[conformance] @ {wheel.as_uri()}", f"{project}[test]", cwd=elsewhere,
-    )  # fmt: skip
-    return Environment(programs, project, elsewhere)
+def environment(installed: Callable[[Path], Environment]) -> Environment:
+    return installed(PROJECT)
 
 
 def test_the_example_is_at_most_a_hundred_lines() -> None:
@@ -174,9 +124,7 @@ def test_it_is_listed_with_its_distribution(environment: Environment) -> None:
     ],
 )
 def test_it_passes_the_kit(environment: Environment, cases: str) -> None:
-    # Not `python -m pytest`, which would put the project's folder before what is installed.
-    options = ("-p", "no:cacheprovider", "-q", "-rs", "--strict-markers", "tests/test_sock.py", "-k", cases)
-    output = run(environment.programs / "pytest", *options, cwd=environment.project)
+    output = environment.pytest("tests/test_sock.py", "-k", cases)
     print(output)
     proven = re.search(r"^.*TestSock: proven (\d+)", output, re.MULTILINE)
     assert proven, "the kit says in the end what it has proven"
@@ -184,7 +132,4 @@ def test_it_passes_the_kit(environment: Environment, cases: str) -> None:
 
 
 def test_it_is_typed(environment: Environment, tmp_path: Path) -> None:
-    pytest.importorskip("mypy", reason="mypy is not installed where the tests run")
-    installed = ("--python-executable", str(environment.programs / "python"), "-p", "ipcframe_sock")
-    cache = ("--cache-dir", str(tmp_path / "cache"))
-    run(sys.executable, "-m", "mypy", "--strict", *cache, *installed, cwd=environment.elsewhere)
+    check_types(environment, "ipcframe_sock", tmp_path / "cache")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import ipcframe
+from ipcframe import _plugins, config, context
 from ipcframe.conformance.conditions import eventually
 from ipcframe.toolkit import arrival, sharer
 
@@ -27,3 +28,30 @@ def ends() -> Iterator[tuple[Any, Any]]:
     kept, end = ipcframe.get_context("fork", backend="pipe").Pipe()
     with kept, end:
         yield kept, end
+
+
+@pytest.fixture
+def fresh_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is configured, and no file has been read."""
+    empty: dict[str, Any] = {
+        "_configured": {},
+        "_configured_file": None,
+        "_configured_by": None,
+        "_inherited": {},
+        "_inherited_file": None,
+        "_inherited_variable": None,
+        "_found_file": None,
+        "_files": {},
+    }
+    for name, value in empty.items():
+        monkeypatch.setattr(config, name, value)
+
+
+@pytest.fixture
+def fresh_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No plugin has been found, loaded or registered, and no context made."""
+    empty: dict[str, Any] = {"known": {}, "_listed": {}, "_in_code": [], "_loaded": {}}
+    for name, value in empty.items():
+        monkeypatch.setattr(_plugins, name, value)
+    for name in ("_contexts", "_start_methods", "_reasons"):
+        monkeypatch.setattr(context, name, {})

@@ -178,7 +178,25 @@ def test_the_configuration_may_be_named_on_the_command_line(elsewhere: Path) -> 
     assert "created connection" in done.stderr
 
 
-def test_doctor_looks_at_the_machine() -> None:
+def test_doctor_looks_at_the_machine_and_at_the_plugins() -> None:
     done = run("doctor")
     assert "memfd" in done.stdout
-    assert {line.split()[0] for line in done.stdout.splitlines()} <= {"good", "note", "bad"}
+    assert "start method 'spawn': imports_main (ipcframe" in " ".join(done.stdout.split())
+    lines = done.stdout.splitlines()
+    assert {line[:6] for line in lines[:-1]} <= {"good  ", "note  ", "bad   ", "      "}
+    assert done.returncode == int(any(line.startswith("bad") for line in lines))
+
+
+def test_doctor_reads_a_program_and_does_not_run_it(elsewhere: Path) -> None:
+    (elsewhere / "package").mkdir()
+    (elsewhere / "package" / "__init__.py").write_text("raise SystemExit('it was run')\n")
+    (elsewhere / "package" / "program.py").write_text(
+        "import multiprocessing\nmultiprocessing.Pool(2)\nraise SystemExit('it was run')\n"
+    )
+    for arguments in (["package/program.py"], ["-m", "package.program"]):
+        done = run("doctor", "--json", *arguments)
+        (found,) = json.loads(done.stdout)
+        assert (found["file"], found["line"]) == ("package/program.py", 2)
+        assert "spawn" in found["start_methods"]
+        assert "fork" not in found["start_methods"]
+        assert (done.returncode, done.stderr) == (1, "")

@@ -108,7 +108,7 @@ def test_one_distribution_seen_twice_is_one(tmp_path: Path, monkeypatch: pytest.
         (
             "stranger_type",
             "from ipcframe.hookspecs import hookimpl\n@hookimpl\ndef ipcframe_backend(name): return 42",
-            "made a int, which is no Backend",
+            "made an object of type int, which is no Backend",
         ),
         (
             "stranger_silent",
@@ -222,7 +222,7 @@ def test_a_wrong_setting_of_a_backend_says_where(
     file.write_text(f'backend = "marked"\n[backends.marked]\n{line}\n')
     with pytest.raises(errors.ConfigError, match=complaint) as caught:
         ipcframe.get_context()
-    assert "my.toml, key backends.marked.ro" in str(caught.value)
+    assert "my.toml, line 3, key backends.marked.ro" in str(caught.value)
 
 
 # --- observers, wrappers, policies ---

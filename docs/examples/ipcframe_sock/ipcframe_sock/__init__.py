@@ -1,1 +1,1 @@
-"""The backend "sock": Unix socket pairs. An example of a backend that somebody else ships."""
+"""The backend "sock": Unix socket pairs, until another transport stands in `endpoints`."""

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from socket import AF_UNIX, SO_SNDBUF, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, socketpair
 
-from ipcframe.toolkit.packets import PacketChannel
-from ipcframe.toolkit.stream import StreamConnection
-
-__all__ = ["PACKET_SIZE", "SockChannel", "SockConnection", "open_channel", "open_pair"]
+from ipcframe.toolkit import packets, stream
 
 PACKET_SIZE = 64 * 1024
 """Largest packet of a channel, in bytes; several fit into `_CHANNEL_BUFFER`."""
@@ -16,15 +13,15 @@ _CHANNEL_PACKETS = 4096
 """More packets than fit: the kernel counts some 768 bytes for each, and twice the buffer in all."""
 
 
-class SockConnection(StreamConnection):
+class SockConnection(stream.StreamConnection):
     """A connection over one end of a stream socket pair."""
 
 
-class SockChannel(PacketChannel):
+class SockChannel(packets.PacketChannel):
     """A channel over both ends of a packet socket pair."""
 
 
-def open_pair(duplex: bool, buffer: int) -> tuple[SockConnection, SockConnection]:
+def open_pair(duplex: bool, buffer: int) -> tuple[stream.StreamConnection, stream.StreamConnection]:
     """Two connected ends; not duplex, the first only receives and the second only sends.
 
     Each end is one descriptor, and a socket notices by itself that its peer is gone, so one way differs
@@ -36,18 +33,22 @@ def open_pair(duplex: bool, buffer: int) -> tuple[SockConnection, SockConnection
             sock.setsockopt(SOL_SOCKET, SO_SNDBUF, buffer)
         if duplex:
             return _two_way(first.detach()), _two_way(second.detach())
-        return SockConnection(first.detach(), None), SockConnection(None, second.detach())
+        receiving = SockConnection(first.detach(), None)
+        return receiving, SockConnection(None, second.detach())
 
 
-def _two_way(fd: int) -> SockConnection:
+def _two_way(fd: int) -> stream.StreamConnection:
     return SockConnection(fd, fd)
 
 
-def open_channel() -> SockChannel:
+def open_channel() -> packets.PacketChannel:
     """A pair that keeps the borders of packets: what is written to one end is read from the other."""
     reading, writing = socketpair(AF_UNIX, SOCK_SEQPACKET)
     with reading, writing:
         writing.setsockopt(SOL_SOCKET, SO_SNDBUF, _CHANNEL_BUFFER)
         return SockChannel(
-            reading.detach(), writing.detach(), packet_size=PACKET_SIZE, capacity=_CHANNEL_PACKETS
+            reading.detach(),
+            writing.detach(),
+            packet_size=PACKET_SIZE,
+            capacity=_CHANNEL_PACKETS,
         )

@@ -12,8 +12,6 @@ from ipcframe.settings import Setting, Size, Sourced
 
 from .endpoints import PACKET_SIZE, open_channel, open_pair
 
-__all__ = ["SockBackend", "ipcframe_backend"]
-
 
 class SockBackend(Backend):
     """Connections over stream socket pairs, channels over packet socket pairs."""
@@ -41,4 +39,4 @@ class SockBackend(Backend):
 @hookimpl
 def ipcframe_backend(name: str, settings: Mapping[str, Sourced]) -> Backend | None:
     """Answer to our name."""
-    return SockBackend(settings) if name == SockBackend.name else None
+    return SockBackend(settings) if name == "sock" else None

@@ -1,0 +1,1 @@
+"""The backend "loopback": every interface within one process. An example of a backend without descriptors."""

@@ -1,0 +1,5 @@
+from ipcframe.conformance import BackendSuite
+
+
+class TestLoopback(BackendSuite):
+    backend = "loopback"
