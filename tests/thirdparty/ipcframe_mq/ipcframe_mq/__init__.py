@@ -1,0 +1,1 @@
+"""The backend "mq": channels are POSIX message queues, by posix_ipc; connections are socket pairs."""

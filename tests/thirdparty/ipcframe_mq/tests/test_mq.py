@@ -1,0 +1,5 @@
+from ipcframe.conformance import BackendSuite
+
+
+class TestMq(BackendSuite):
+    backend = "mq"
