@@ -1,0 +1,17 @@
+"""The parts of the kit that judge one target: what has to do with it comes first, and nothing else is run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ipcframe.conformance import BackendSuite
+
+_TRANSPORT = ("Connection", "Channel")
+_parts: tuple[Any, ...] = BackendSuite.__bases__
+
+TestVirtual = type(
+    "TestVirtual",
+    tuple(part for part in _parts if not part.__name__.startswith(_TRANSPORT)),
+    {"__module__": __name__, "backend": "pipe", "pytestmark": BackendSuite.pytestmark},  # type: ignore[attr-defined]
+)
+TestPipe = type("TestPipe", (BackendSuite,), {"__module__": __name__, "backend": "pipe"})
