@@ -46,8 +46,8 @@ SUITES = {"virtual": "TestVirtual", "pipe": "TestPipe"}
 SAME = {"Is_Eq", "IsNot_NotEq"}
 """Operators whose mutants are the same program: nothing here that is compared by `is` defines equality."""
 CASES = "not spawn and not forkserver"
-SECONDS = 120.0
-"""Three times as long as the tests take, and what a machine that is busy adds."""
+SECONDS = 90.0
+"""More than the tests take, and what a machine that is busy adds."""
 
 
 class Mutant(NamedTuple):
