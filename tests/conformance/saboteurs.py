@@ -334,6 +334,7 @@ class WaitsForTheLucky(Saboteur):
 
     name = "waits-for-the-lucky"
     packets = HopefulChannel
+    fails_in_many_ways = True
     rejected_by = "test_competitors_that_are_always_faster_do_not_prolong_the_timeout[receive]"
 
 

@@ -84,8 +84,9 @@ def _run(wanted: list[str], report: Path) -> Outcomes:
     # -P: else the checkout would come before what is installed.
     options = ["-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "junit_logging=all"]
     command = [sys.executable, *options, "-m", "", f"--junitxml={report}"]
-    # Not the variables of a campaign: the watchdog is to be quick.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("IPCFRAME_")}
+    # Not the variables of a campaign: the watchdog is to be quick. Nor those by which pytest tells more.
+    theirs = ("IPCFRAME_", "PYTEST_", "CI", "BUILD_NUMBER")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
     environment |= {"PYTEST_ADDOPTS": "", "IPCFRAME_FULL": "1"}
     run = subprocess.run(
         [*command, *wanted], capture_output=True, text=True, check=False, timeout=300, env=environment
