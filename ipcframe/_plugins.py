@@ -19,7 +19,7 @@ from . import _boot, errors
 from ._faults import lacking, strange_hooks
 from .abc import Backend, StartMethod
 from .errors import PluginBroken
-from .settings import Sourced
+from .settings import Sourced, nearest
 
 if TYPE_CHECKING:
     import pluggy
@@ -172,10 +172,7 @@ def find(kind: str, name: Sourced) -> Offer:
                 f"{other_contract(offer, group)} (asked for by {source})", OTHER_CONTRACT.format(offer)
             )
     if not matches:
-        import difflib
-
-        near = difflib.get_close_matches(wanted, [offer.name for offer in everything], n=1)
-        guess = f"did you mean {near[0]!r}? " if near else ""
+        guess = nearest(wanted, [offer.name for offer in everything])
         listed = ", ".join(sorted({offer.name for offer in everything})) or "none"
         raise words.not_found(
             f"no {words.noun} is called {wanted!r} (asked for by {source})",

@@ -83,7 +83,8 @@ class Machine:
 
     def memory(self) -> Space:
         """The machine's memory."""
-        left = [line.split()[1] for line in _lines(self.proc / "meminfo") if line.startswith("MemAvailable:")]
+        lines = cgroup.lines(str(self.proc / "meminfo"))
+        left = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
         size = memory.physical_memory()
         return Space(size, int(left[0]) * 1024 if left else size)
 
@@ -106,10 +107,3 @@ class Machine:
 
     def _groups(self) -> tuple[str, str]:
         return str(self.groups), str(self.proc / "self/cgroup")
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return []

@@ -11,7 +11,7 @@ TYPE_CHECKING = False  # every child that makes a queue imports this, and typing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MEMBERSHIP", "ROOT", "folders", "memory", "numbers"]
+__all__ = ["MEMBERSHIP", "ROOT", "folders", "lines", "memory", "numbers"]
 
 ROOT = "/sys/fs/cgroup"
 MEMBERSHIP = "/proc/self/cgroup"
@@ -33,7 +33,7 @@ def memory(physical: int, root: str = ROOT, membership: str = MEMBERSHIP) -> tup
 
 def folders(controller: str, root: str = ROOT, membership: str = MEMBERSHIP) -> Iterator[tuple[str, int]]:
     """The groups that hold this process, up to the root, with the version (1, 2) of their interface."""
-    for line in _lines(membership):
+    for line in lines(membership):
         _, controllers, group = line.split(":", 2)
         if not controllers:
             top, version = root, 2
@@ -50,11 +50,12 @@ def folders(controller: str, root: str = ROOT, membership: str = MEMBERSHIP) -> 
 
 def numbers(path: str) -> list[int]:
     """The numbers of a file of one line; none where it says that there is no limit."""
-    words = " ".join(_lines(path)).split()
+    words = " ".join(lines(path)).split()
     return [] if "max" in words else [int(word) for word in words]
 
 
-def _lines(path: str) -> list[str]:
+def lines(path: str) -> list[str]:
+    """The lines of a file of the system; none where it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - as above
             return file.read().splitlines()

@@ -58,15 +58,9 @@ def available() -> int:
     whole = physical_memory()
     found = [whole]
     found += [
-        int(line.split()[1]) * 1024 for line in _lines("/proc/meminfo") if line.startswith("MemAvailable")
+        int(line.split()[1]) * 1024
+        for line in cgroup.lines("/proc/meminfo")
+        if line.startswith("MemAvailable")
     ]
     group = cgroup.memory(whole)
     return min(found) if group is None else min(*found, group[1])
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        with open(path, encoding="ascii") as file:  # noqa: PTH123 - pathlib costs a child 4 ms
-            return file.read().splitlines()
-    except OSError:
-        return []

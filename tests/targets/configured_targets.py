@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import plugin_targets
+
 import ipcframe
 from ipcframe.abc import Backend
 from ipcframe.hookspecs import hookimpl
@@ -32,19 +34,7 @@ class twin:  # noqa: N801 - a plugin as a namespace
         return TwinBackend(settings) if name == "twin" else None
 
 
-class NowhereBackend(PipeBackend):
-    name = "nowhere"
-
-    @classmethod
-    def unavailable_reason(cls) -> str | None:
-        return "it never can; install a miracle"
-
-
-class nowhere:  # noqa: N801
-    @staticmethod
-    @hookimpl
-    def ipcframe_backend(name: str, settings: Mapping[str, Sourced]) -> Backend | None:
-        return NowhereBackend(settings) if name == "nowhere" else None
+nowhere = plugin_targets.nowhere
 
 
 class witness:  # noqa: N801
