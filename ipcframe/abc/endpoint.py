@@ -29,7 +29,8 @@ class Endpoint(ABC):
     def close(self) -> None:
         """Give up this end; again is no error.
 
-        A wait in another thread ends with `ClosedError`, within a few seconds.
+        A wait in another thread ends with `ClosedError`: at once, or within a few seconds where nothing can
+        wake it.
         """
         if self._closed_by is None:
             caller = sys._getframe(1)

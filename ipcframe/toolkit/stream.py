@@ -15,7 +15,7 @@ from typing import Any
 from ..abc import Buffer, Connection, Notify, Serializer, silent
 from ..deadline import NOW, Deadline
 from ..errors import PeerGone, UnsupportedOperation
-from . import forks
+from . import closing, forks
 from .descriptor import Descriptor
 from .framing import NATIVE, Framing
 from .handoff import Passed, pass_fd, receive_fd
@@ -229,6 +229,7 @@ class StreamConnection(Connection):
             self._intake.close()
             self._outlet.close()
             self._close_fds()
+        closing.ring()
 
     def _close_fds(self) -> None:
         while self._fds:

@@ -5,9 +5,9 @@ way comes sooner. So a wait first looks again a few times and yields the CPU in 
 lets the very process run that is waited for. The number of looks follows their success and falls to none,
 so that an idle waiter costs nothing.
 
-No wake-up can be lost: readiness of a descriptor is a state, and poll() reports it whenever it came. A
-parked waiter still looks again every few seconds, because another thread of its process may have closed
-the descriptor, which poll() does not report.
+No wake-up can be lost: readiness of a descriptor is a state, and poll() reports it whenever it came. That
+another thread of its process closes the descriptor is told to a parked waiter by `closing`; it still looks
+again every few seconds, for the instants that are named there.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from select import POLLIN, POLLOUT, poll
 from time import monotonic
 
 from ..deadline import NOW, Deadline
+from . import closing
 
 __all__ = ["POLLIN", "POLLOUT", "Patience", "spins"]
 
@@ -67,11 +68,11 @@ class Patience:
                 poller.register(fd, event)
             spare = (interests, poller)
         try:
-            return self._wait(spare[1], deadline)
+            return self._wait(spare[1], interests, deadline)
         finally:
             self._spare = spare
 
-    def _wait(self, poller: poll, deadline: Deadline) -> bool:
+    def _wait(self, poller: poll, interests: tuple[tuple[int, int], ...], deadline: Deadline) -> bool:
         look = poller.poll
         if look(0):
             self.expects_to_wait = False
@@ -91,7 +92,7 @@ class Patience:
                 break
         self._missed()
         left = deadline.remaining()
-        return left > 0.0 and (bool(look(min(left, _LOOK_AGAIN) * 1000)) or left > _LOOK_AGAIN)
+        return left > 0.0 and (_park(interests, min(left, _LOOK_AGAIN)) or left > _LOOK_AGAIN)
 
     def _missed(self) -> None:
         self._looks >>= 1
@@ -100,3 +101,14 @@ class Patience:
             if self._misses >= _RETRY_AFTER:
                 self._misses = 0
                 self._looks = _LOOKS
+
+
+def _park(interests: tuple[tuple[int, int], ...], seconds: float) -> bool:
+    """Sleep until one of the pairs may be ready or something was closed; False when the time is over."""
+    poller = poll()
+    for fd, event in interests:
+        poller.register(fd, event)
+    bell = closing.bell()
+    if bell.fileno() >= 0:
+        poller.register(bell.fileno(), POLLIN)
+    return bool(poller.poll(seconds * 1000))

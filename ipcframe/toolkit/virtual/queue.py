@@ -272,6 +272,8 @@ class Queue(Ends, Putting):
         return f"{bound}{self._size()} in it, on {self._channel!r}"
 
     def _close(self) -> None:
+        if self._maxsize:
+            self._room.ring_all()  # who waits for room in this process finds it closed
         self._channel.close()
         self._spill.close()
 
