@@ -24,7 +24,7 @@ from types import TracebackType
 from ..deadline import Deadline
 from .identity import Watch
 
-__all__ = ["Doorbell", "borrow", "give_back", "prepare", "ring"]
+__all__ = ["Doorbell", "borrow", "give_back", "prepare", "ring", "stock"]
 
 _LOOK_AGAIN = 0.02
 """How often one looks who can be told nothing, in seconds: as seldom as a death within 0.1 s allows."""
@@ -116,6 +116,8 @@ class _Spares:
 
     def __init__(self) -> None:
         self.doorbells: list[Doorbell] = []
+        self.ended = False
+        """Whether this process ends, and nothing is kept for later any more."""
 
     def close(self) -> None:
         """Give them up."""
@@ -130,7 +132,7 @@ _senders: list[socket.SocketType] = []
 
 def prepare() -> None:
     """Have what is needed to ring: later there may be no descriptor left."""
-    if not _senders:
+    if not _senders and not _spares.ended:
         with contextlib.suppress(OSError, AttributeError):
             _senders.extend(_new_socket())
 
@@ -163,6 +165,13 @@ def give_back(bell: Doorbell) -> None:
         spares.doorbells.append(bell)
     else:
         bell.close()
+
+
+def stock() -> None:
+    """Have as many for later as this process ever keeps, and what rings them: for who counts descriptors."""
+    prepare()
+    for bell in [Doorbell() for _ in range(len(_spares.doorbells), _MOST_SPARE)]:
+        give_back(bell)
 
 
 def ring(numbers: Iterable[int]) -> list[int]:
@@ -204,6 +213,7 @@ def _address(number: int) -> bytes:
 
 
 def _at_exit() -> None:
+    _spares.ended = True
     _spares.close()
     _close_all(_senders)
 

@@ -20,9 +20,9 @@ from typing import Any
 from ..abc import Channel
 from ..deadline import Deadline, deadline_after
 from ..errors import ClosedError
-from . import closing, forks
+from . import forks
 from .handoff import Passed, pass_fd, receive_fd
-from .waiting import POLLIN, POLLOUT, Patience
+from .waiting import POLLIN, POLLOUT, Patience, wake_parked
 
 __all__ = ["PacketChannel"]
 
@@ -149,7 +149,7 @@ class PacketChannel(Channel):
             self._read_fd = self._write_fd = -1
             for fd in fds:
                 os.close(fd)
-        closing.ring()
+        wake_parked()
 
     def __del__(self) -> None:
         if self._closed_by is None and self._read_fd >= 0:

@@ -15,7 +15,7 @@ from typing import Any
 from ..abc import Buffer, Connection, Notify, Serializer, silent
 from ..deadline import NOW, Deadline
 from ..errors import PeerGone, UnsupportedOperation
-from . import closing, forks
+from . import forks
 from .descriptor import Descriptor
 from .framing import NATIVE, Framing
 from .handoff import Passed, pass_fd, receive_fd
@@ -23,7 +23,7 @@ from .intake import Intake
 from .memory import physical_memory
 from .outlet import Outlet
 from .serialisation import PICKLE
-from .waiting import POLLIN, POLLOUT, Patience
+from .waiting import POLLIN, POLLOUT, Patience, wake_parked
 
 __all__ = ["StreamConnection"]
 
@@ -103,8 +103,10 @@ class StreamConnection(Connection):
                 done = not outlet.busy_with(frame)
                 if done or self._repeat(lambda: self._push_out(frame), deadline):
                     return True
-        except BaseException:
+        except BaseException as error:
             outlet.abandon(frame)
+            if isinstance(error, OSError):
+                self._check_open()
             raise
         return None if outlet.abandon(frame) else False
 
@@ -229,7 +231,7 @@ class StreamConnection(Connection):
             self._intake.close()
             self._outlet.close()
             self._close_fds()
-        closing.ring()
+        wake_parked()
 
     def _close_fds(self) -> None:
         while self._fds:

@@ -5,9 +5,11 @@ way comes sooner. So a wait first looks again a few times and yields the CPU in 
 lets the very process run that is waited for. The number of looks follows their success and falls to none,
 so that an idle waiter costs nothing.
 
-No wake-up can be lost: readiness of a descriptor is a state, and poll() reports it whenever it came. That
-another thread of its process closes the descriptor is told to a parked waiter by `closing`; it still looks
-again every few seconds, for the instants that are named there.
+No wake-up can be lost: readiness of a descriptor is a state, and poll() reports it whenever it came. It does
+not report that another thread of the process, or a signal handler, closes the descriptor. So a waiter parks
+on a doorbell too, and who closes something rings those of all that are parked; they look, and find it open
+or closed. Who notes its doorbell only after that finds the descriptor closed, unless its number is another's
+by then. For that instant, and where there are no doorbells, a parked waiter looks again every few seconds.
 """
 
 from __future__ import annotations
@@ -18,9 +20,9 @@ from select import POLLIN, POLLOUT, poll
 from time import monotonic
 
 from ..deadline import NOW, Deadline
-from . import closing
+from .doorbell import borrow, ring
 
-__all__ = ["POLLIN", "POLLOUT", "Patience", "spins"]
+__all__ = ["POLLIN", "POLLOUT", "Patience", "spins", "wake_parked"]
 
 _LOOKS = 40
 """Enough to bridge the wake-up of a peer that was parked itself: some 50 microseconds."""
@@ -28,6 +30,8 @@ _SPIN = 0.0002
 """How long to spin, in seconds, at most: when others are to run, one yield may take a slice of theirs."""
 _RETRY_AFTER = 16
 _LOOK_AGAIN = 4.0
+_parked: set[int] = set()
+"""The numbers of the doorbells of this process's parked waiters."""
 
 
 def spins(most: int) -> Iterator[None]:
@@ -108,7 +112,21 @@ def _park(interests: tuple[tuple[int, int], ...], seconds: float) -> bool:
     poller = poll()
     for fd, event in interests:
         poller.register(fd, event)
-    bell = closing.bell()
-    if bell.fileno() >= 0:
-        poller.register(bell.fileno(), POLLIN)
-    return bool(poller.poll(seconds * 1000))
+    with borrow() as bell:
+        number = bell.number
+        if number:
+            poller.register(bell.fileno(), POLLIN)
+        try:
+            _parked.add(number)
+            return bool(poller.poll(seconds * 1000))
+        finally:
+            _parked.discard(number)
+
+
+def wake_parked() -> None:
+    """Wake whoever is parked in this process: something was closed."""
+    if _parked:
+        ring(list(_parked))
+
+
+os.register_at_fork(after_in_child=_parked.clear)

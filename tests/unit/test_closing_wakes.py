@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 import ipcframe
 from ipcframe.conformance.conditions import PATIENCE, Worker, open_descriptors
 from ipcframe.errors import ClosedError
-from ipcframe.toolkit import closing, waiting
+from ipcframe.toolkit import doorbell, waiting
 
 BOUND = waiting._LOOK_AGAIN / 2
 """Less than a parked thread takes to look by itself, and much more than to be woken."""
@@ -62,8 +61,8 @@ def test_a_handler_that_closes_ends_the_wait_of_its_own_thread(context: ipcframe
         far.close()
 
 
-def test_many_closings_under_waits_leave_one_descriptor_at_most(context: ipcframe.Context) -> None:
-    before = len(open_descriptors())
+def test_waits_and_closings_leave_no_descriptor(context: ipcframe.Context) -> None:
+    before = open_descriptors()
     waiting_end, far = context.Pipe()
     waits = _parked(waiting_end.recv)
     for _ in range(200):
@@ -74,13 +73,15 @@ def test_many_closings_under_waits_leave_one_descriptor_at_most(context: ipcfram
     assert waits.result() == "at last"
     waiting_end.close()
     far.close()
-    assert len(open_descriptors()) <= before + 1
+    assert not open_descriptors() - before
+    assert not waiting._parked
 
 
-def test_a_forked_child_has_no_bell_of_its_parent(context: ipcframe.Context) -> None:
+def test_a_forked_child_rings_nobody_of_its_parent(context: ipcframe.Context) -> None:
     end, far = context.Pipe()
     waits = _parked(end.recv)
-    child = context.Process(target=_has_no_bell, args=(closing.bell().fileno(),))
+    assert len(waiting._parked) == 1
+    child = context.Process(target=_knows_of_nobody)
     child.start()
     child.join(PATIENCE)
     assert child.exitcode == 0
@@ -88,21 +89,20 @@ def test_a_forked_child_has_no_bell_of_its_parent(context: ipcframe.Context) -> 
     waits.result()
 
 
-def _has_no_bell(number: int) -> None:
-    assert closing._current == {}
-    assert not [one for one in open_descriptors() if one.startswith(f"{number} -> ") and "eventfd" in one]
+def _knows_of_nobody() -> None:
+    assert not waiting._parked
 
 
 def test_where_there_is_no_descriptor_left_a_parked_thread_looks_by_itself(
     context: ipcframe.Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none(*args: object) -> int:
+    def none() -> NoReturn:
         raise OSError
 
     monkeypatch.setattr(waiting, "_LOOK_AGAIN", 0.02)
-    monkeypatch.setattr(os, "eventfd", none)
+    monkeypatch.setattr(doorbell, "_new_socket", none)
+    doorbell._spares.close()
     end, _far = context.Pipe()
     waits = _parked(end.recv)
     end.close()
     assert isinstance(waits.end(PATIENCE), ClosedError)
-    assert closing._current == {}
