@@ -6,6 +6,10 @@ first, and from the file when the channel is empty. So the messages of one produ
 moment what it has in the channel is older than what it has in the file. Who takes from the file has looked
 at its end, and found the channel empty *after* that: what lies before the end has no elder in the channel.
 
+Threads of one process share what they take: it lands in one line, in this order, under a lock, and each takes
+the first in line. Else one thread could take a packet while the one before it, taken from the file, is still
+another's to use, and then be given that one.
+
 Nothing is counted that a death could falsify: how many packets the channel holds is read from the kernel.
 Packets are padded to sizes that leave a remainder of 1 when divided by a number larger than the channel's
 capacity; then the remainder of the channel's backlog is the number of packets in it. (A pickle ends where
@@ -23,6 +27,7 @@ import functools
 import operator
 import os
 import queue
+import threading
 import time
 from select import POLLIN
 from typing import Any
@@ -122,6 +127,7 @@ class Queue(Ends, Putting):
         self.landed: tuple[Record, ...] = ()  # see `Landing`
         self._counted = 0  # in a queue that counts what was taken, how many of those are counted
         self._read: tuple[Extent, ...] = ()  # extents that were read, and are still to be given back
+        self._landing = threading.RLock()
         self._patience = Patience()
         self._generation = forks.generation
 
@@ -165,30 +171,30 @@ class Queue(Ends, Putting):
         patience, channel = self._patience, self._channel
         if patience.expects_to_wait and deadline is not NOW and not self._holds_message():
             patience.wait(self._interests, deadline)
-        in_vain = 0
+        in_vain = hint = 0
         while True:
-            landed = self.landed
-            if landed:
-                (message, extent), rest = landed[0], landed[1:]
+            line = self.landed
+            if not line:
+                with self._landing:
+                    hint = self._words[HINT]
+                    if hint and not self.landed and not self._channel_has_more():
+                        # At once or not at all: other threads wait for this lock.
+                        self._spill.take(self, self._channel_has_more, NOW)
+                    if not self.landed:
+                        packet = channel._receive(NOW)
+                        if packet is not None:
+                            self.landed = (*self.landed, (packet, None))
+                line = self.landed
+            if line:
+                message, extent = line[0]
                 if extent is not None:
-                    self._read_extent(landed, extent)
-                elif self.landed is landed:
-                    self.landed = rest
+                    self._read_extent(line, extent)
+                elif self.landed is line:
+                    self.landed = line[1:]
                     return message
-                continue
-            hint = self._words[HINT]
-            if (
-                hint
-                and not self._channel_has_more()
-                and self._spill.take(self, self._channel_has_more, deadline)
-            ):
-                continue
-            packet = channel._receive(NOW)
-            if packet is not None:
-                return packet
-            if deadline.expired:
+            elif deadline.expired:
                 return None
-            if not hint:
+            elif not hint:
                 in_vain += 1
                 self._wait_for_more(in_vain, deadline)
 
