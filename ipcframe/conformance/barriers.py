@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from threading import BrokenBarrierError
@@ -157,6 +158,22 @@ class Barriers(Case):
             assert _meet(barrier) == [0, 1, 2]
 
     @promise("barrier.breaks")
+    def test_abort_breaks_it_also_when_the_last_party_is_just_coming(self, context: ipcframe.Context) -> None:
+        aborting: list[Worker] = []
+
+        def action() -> None:
+            aborting.append(Worker(barrier.abort))
+            aborting[-1].eventually_asleep()
+
+        barrier = context.Barrier(1, action)
+        for _ in range(5):
+            with contextlib.suppress(BrokenBarrierError):
+                barrier.wait(PATIENCE)
+            aborting.pop().result()
+            assert barrier.broken, "abort has returned, and the barrier is whole"
+            barrier.reset()
+
+    @promise("barrier.breaks")
     def test_reset_sends_those_away_who_wait_and_nobody_else(self, context: ipcframe.Context) -> None:
         barrier = context.Barrier(3)
         for _ in range(3):
@@ -237,4 +254,25 @@ class Barriers(Case):
             assert elapsed() < DEATH_BOUND
         remote.resume()
         assert sorted([ours, theirs, remote.answer()]) == [0, 1, 2]
+        remote.end()
+
+    @promise("barrier.breaks")
+    def test_a_party_that_comes_round_late_has_passed_whatever_was_reset_since(
+        self, children: Children
+    ) -> None:
+        barrier = children.context.Barrier(2)
+        remote = Remote(children, barrier)
+        remote.park(barrier, "wait")
+        eventually(lambda: barrier.n_waiting == 1)
+        remote.stop()
+        ours = barrier.wait(PATIENCE)
+        waiting = _arrive(barrier, 1)
+        barrier.reset()
+        assert _broken(waiting)
+        remote.resume()
+        try:
+            theirs = remote.answer()
+        except BrokenBarrierError:
+            pytest.fail("a reset broke a meeting that was over before")
+        assert sorted([ours, theirs]) == [0, 1]
         remote.end()

@@ -143,14 +143,14 @@ class Barrier(abc.Barrier):
             if self._broken.value or why is Called.CALLED or self._break(generation, False):
                 raise threading.BrokenBarrierError
 
-    def _break(self, generation: int, held: bool) -> bool:
-        """Break it, if it is still in this generation; whether it is.
+    def _break(self, generation: int | None, held: bool) -> bool:
+        """Break it, if it is still in this generation, or None is given; whether it was.
 
         The lock is waited for only a moment: who holds it may have been stopped.
         """
         taken = not held and self._lock.acquire(deadline_after(_PATIENCE))
         try:
-            if self._generation.value != generation:
+            if generation is not None and self._generation.value != generation:
                 return False
             self._broken.set(1)
             self._line.call(sys.maxsize, deadline_after(_PATIENCE))
@@ -183,7 +183,7 @@ class Barrier(abc.Barrier):
 
     def abort(self) -> None:
         """Break it."""
-        self._break(self._generation.value, False)
+        self._break(None, False)
 
     @property
     def parties(self) -> int:
