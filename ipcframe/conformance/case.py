@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 import os
 import random
 import shlex
@@ -123,7 +125,11 @@ class Case:
     def _counted(cls, request: pytest.FixtureRequest) -> Iterator[None]:
         cls._tally = tally = Tally(cls.__name__)
         parts = Parts(cls.__name__, request)
+        # Many cases collect garbage, and pytest's own objects are none.
+        gc.collect()
+        gc.freeze()
         yield
+        gc.unfreeze()
         whole = tally if parts.are_all else parts.gathered(tally)
         if whole is not None:
             whole.print(request.config)
@@ -271,6 +277,7 @@ class Case:
         return [] if self._children is None else self._children.pids()
 
 
+@functools.cache
 def _start_methods() -> list[str]:
     """The installed start methods that can run here, by name."""
     found = []

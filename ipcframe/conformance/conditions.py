@@ -15,6 +15,7 @@ from typing import Any
 
 from ..abc import Channel, Connection
 from ..errors import TimedOut
+from ..toolkit.doorbell import stock
 
 __all__ = [
     "DEATH_BOUND",
@@ -45,14 +46,14 @@ LATENESS_BOUND = 0.5
 """Ten times the promised 50 ms by which a timeout may be late."""
 
 
-def eventually(predicate: Callable[[], Any], within: float = PATIENCE) -> None:
-    """Wait until the predicate holds; fail after `within` seconds."""
+def eventually(predicate: Callable[[], Any], within: float = PATIENCE, otherwise: str = "") -> None:
+    """Wait until the predicate holds; fail after `within` seconds, and say what is so `otherwise`."""
     until = time.monotonic() + within
     pause = 0.0005
     while not predicate():
-        assert time.monotonic() < until, f"not within {within} s: {predicate}"
+        assert time.monotonic() < until, f"not within {within} s: {otherwise or predicate}"
         time.sleep(pause)
-        pause = min(pause * 2, 0.02)
+        pause = min(pause * 1.5, 0.005)
 
 
 def state_of(pid: int) -> str:
@@ -74,14 +75,16 @@ def asleep(thread: int, pid: int | None = None) -> Callable[[], bool]:
     Where the system does not tell, it holds at once: cases that use it hold either way, and only reach
     the parked state less surely.
     """
-    task = Path(f"/proc/{pid or os.getpid()}/task/{thread}")
+    path = f"/proc/{pid or os.getpid()}/task/{thread}/status"
+    told = Path("/proc/self/task").exists()
     last: list[str] = []
 
     def is_asleep() -> bool:
-        if not Path("/proc/self/task").exists():
+        if not told:
             return True
         try:
-            status = task.joinpath("status").read_text()
+            with open(path) as file:  # noqa: PTH123 - it is read often
+                status = file.read()
         except OSError:
             return False
         state = [line for line in status.splitlines() if line.startswith(("State", "voluntary_ctxt"))]
@@ -218,9 +221,11 @@ def always_faster(
 def open_descriptors() -> set[str]:
     """The descriptors of this process, as ``number -> what``; empty where the system does not tell.
 
-    Those of garbage are closed first, or the collector would close some of them between two looks.
+    Those of garbage are closed first, or the collector would close some of them between two looks; and those
+    that a process keeps in order to wait are opened, or some wait between two looks would do it.
     """
     gc.collect()
+    stock()
     found = set()
     with contextlib.suppress(OSError):
         for fd in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names are wanted

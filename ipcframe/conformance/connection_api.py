@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import selectors
 from collections.abc import Callable
@@ -15,17 +16,18 @@ import pytest
 import ipcframe
 from ipcframe.abc import Connection
 from ipcframe.connection import wait
-from ipcframe.deadline import deadline_after
+from ipcframe.deadline import NOW, deadline_after
 from ipcframe.errors import (
     BackendUnavailable,
     BrokenConnection,
     ClosedError,
     MessageTooLarge,
+    TimedOut,
     UnsupportedOperation,
 )
 
 from .case import Case, Pair, campaign, full
-from .conditions import PATIENCE, Worker, same_bytes
+from .conditions import LATENESS_BOUND, PATIENCE, Worker, same_bytes
 from .promises import promise
 
 __all__ = ["ConnectionApi"]
@@ -77,9 +79,16 @@ class ConnectionApi(Case):
             sender.send(number)
             sender.send_bytes(b"%d" % number)
         for number in range(20):
-            assert receiver.recv(timeout=PATIENCE) == number
-            got = receiver.recv_bytes(timeout=PATIENCE)
-            assert got == b"%d" % number, "lost, doubled or out of order"
+            obj: Any
+            try:
+                obj = receiver.recv(timeout=PATIENCE)
+            except Exception as error:  # noqa: BLE001 - of bytes in the place of the object
+                obj = error
+            message = receiver.recv_bytes(timeout=PATIENCE)
+            sent = number, b"%d" % number
+            assert (obj, message) == sent, (
+                f"of {sent} arrive {obj!r} and {message!r}: lost, doubled or out of order"
+            )
 
     @full("more sizes", size=[0, 4089, 65537, 2**20])
     @promise("connection.whole")
@@ -179,6 +188,39 @@ class ConnectionApi(Case):
         for _ in range(2):
             with pytest.raises(BrokenConnection, match="refused"):
                 receiver.recv(timeout=PATIENCE)
+
+    @promise("connection.maxlength")
+    @pytest.mark.parametrize("begun", [False, True], ids=["fresh", "begun"])
+    @pytest.mark.parametrize("size", [0, 1, 5_000, 200_000])
+    def test_maxlength_counts_exactly_also_for_a_message_that_is_begun(
+        self, one_way: Pair, size: int, begun: bool
+    ) -> None:
+        receiver, sender = one_way
+        for length in (size, size, size + 1):
+            sending = Worker(lambda length=length: sender.send_bytes(b"x" * length))  # type: ignore[misc]
+            if begun:
+                assert receiver.poll(PATIENCE)
+                receiver._peek(NOW, None)  # as a receive that was interrupted, or whose timeout was over
+            if length > size:
+                with pytest.raises(MessageTooLarge):
+                    receiver.recv_bytes(size, timeout=PATIENCE)
+                receiver.close()  # nobody receives the rest
+                sending.end()
+            else:
+                same_bytes(receiver.recv_bytes(size, timeout=PATIENCE), b"x" * size)
+                sending.result()
+
+    @promise("connection.maxlength")
+    def test_a_longer_message_is_refused_when_it_begins_and_not_when_it_is_here(self, one_way: Pair) -> None:
+        receiver, sender = one_way
+        with contextlib.suppress(TimedOut):
+            sender.send_bytes(bytes(2 * MIB), timeout=0)  # if a part is gone, nobody sends the rest for now
+        if receiver.poll():
+            try:
+                with pytest.raises(MessageTooLarge):
+                    receiver.recv_bytes(2 * MIB - 1, timeout=LATENESS_BOUND)
+            except TimedOut:
+                pytest.fail("a message above maxlength is received before it is refused")
 
     @promise("connection.poll")
     def test_poll_tells_what_recv_would_find_and_takes_nothing(self, pair: Pair) -> None:

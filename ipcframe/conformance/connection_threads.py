@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 
 import pytest
 
 from ipcframe.abc import Connection
+from ipcframe.deadline import deadline_after
 from ipcframe.errors import EndOfStream
 
 from . import targets
-from .case import Case, Children, Pair, full
+from .case import Case, Children, Pair, full, needs_processes
 from .conditions import PATIENCE, Worker, arrived, clog
 from .promises import promise
 
@@ -88,6 +90,18 @@ class ConnectionThreads(Case):
         assert word == "from the child"
         assert len(sent) < total <= len(sent) + 4
 
+    @needs_processes
+    @promise("connection.fork")
+    def test_a_child_does_not_receive_too_what_an_interrupted_receive_has_left_to_its_parent(
+        self, one_way: Pair
+    ) -> None:
+        receiver, sender = one_way
+        sender.send_bytes(b"0")
+        assert receiver._peek(deadline_after(PATIENCE), None)  # as a receive that was interrupted then
+        there = _received_in_a_forked_child(receiver, lambda: sender.send_bytes(b"1"))
+        here = receiver.recv_bytes(timeout=PATIENCE)
+        assert {here, there} == {b"0", b"1"}, f"the process received {here!r}, its child {there!r}"
+
     @promise("connection.fork")
     def test_children_started_while_threads_send_and_receive_work(
         self, children: Children, pipe: Callable[..., Pair]
@@ -117,3 +131,20 @@ class ConnectionThreads(Case):
             children.finish(child)
         stop.append(True)
         arrived(receiving.result(), range(sending.result()))
+
+
+def _received_in_a_forked_child(receiver: Connection, meanwhile: Callable[[], object]) -> bytes:
+    """What a child receives that is forked now and does nothing else; nothing if it cannot."""
+    told, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(tell, receiver.recv_bytes(timeout=PATIENCE))
+        finally:
+            os._exit(0)
+    os.close(tell)
+    with os.fdopen(told, "rb") as heard:
+        meanwhile()
+        message = heard.read()
+    os.waitpid(pid, 0)
+    return message

@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 import ipcframe
+from ipcframe import _plugins
 from ipcframe.abc import Backend, Connection
 from ipcframe.errors import MessageTooLarge, TimedOut
 from ipcframe.toolkit.serialisation import PICKLE
@@ -92,6 +93,15 @@ class Facts(Case):
         assert backend.name
         assert type(backend).__doc__
         assert all(setting.help for setting in backend.settings)
+
+    @promise("backend.answers")
+    def test_its_plugin_answers_to_its_own_name_and_to_no_other(self, context: ipcframe.Context) -> None:
+        name = context.backend.name
+        manager = _plugins.new_manager()
+        manager.register(_plugins.load(context.spec.backend))
+        for other in (name[:-1], f"{name}-too", f"!{name}", f"~{name}", name.swapcase()):
+            made = manager.hook.ipcframe_backend(name=other, settings={})
+            assert made is None, f"asked for {other!r}, the plugin of {name!r} answers too: return None"
 
     @promise("capabilities.true")
     def test_names_are_kept_and_shown(self, context: ipcframe.Context, pipe: Callable[..., Pair]) -> None:

@@ -135,6 +135,7 @@ PROMISES = {
     # backends
     "capabilities.true": "What a backend declares of itself is so, a declared no included.",
     "backend.settings": "What is configured is checked; an error names the key and where it came from.",
+    "backend.answers": "A plugin answers to its own name, and says None to every other.",
     "backend.signatures": "Operations take the arguments of their contract, with its names and defaults.",
     "backend.names": "An object keeps the name that it was made with, and shows it.",
     "backend.making": "What cannot be made for want of descriptors leaves none open.",

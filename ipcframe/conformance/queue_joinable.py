@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,12 +15,16 @@ from ipcframe.abc import JoinableQueue
 
 from . import queue_targets, targets
 from .case import Children, Pair, budget, campaign, full
-from .conditions import PATIENCE, Worker, asleep, eventually
+from .conditions import PATIENCE, Worker, asleep, eventually, stopwatch
+from .interrupts import interrupted_at
 from .promises import promise
 from .queue_api import QueueCase, Queues
 from .queue_targets import drain, noted
 
 __all__ = ["JoinableQueues"]
+
+JOIN_BOUND = 0.5
+"""How long all who wait in join may take to go on: far more than they need, less than a look each second."""
 
 
 def _joined(queue: JoinableQueue) -> None:
@@ -26,6 +32,16 @@ def _joined(queue: JoinableQueue) -> None:
     Worker(queue.join).result()
     with pytest.raises(ValueError, match="task_done"):
         queue.task_done()
+
+
+def _reported(queue: JoinableQueue, most: int = 5) -> int:
+    """How many objects can be reported done."""
+    for number in range(most):
+        try:
+            queue.task_done()
+        except ValueError:
+            return number
+    return most
 
 
 class JoinableQueues(QueueCase):
@@ -56,6 +72,40 @@ class JoinableQueues(QueueCase):
         for worker in joining:
             worker.result()
         _joined(joinable)
+
+    @promise("queue.joinable")
+    def test_all_who_wait_in_join_go_on_as_soon_as_all_is_done(self, joinable: JoinableQueue) -> None:
+        for waiters in (1, 1, 64):
+            joinable.put("x")
+            joining = [Worker(joinable.join) for _ in range(waiters)]
+            sleeping = [asleep(worker.native_id) for worker in joining if worker.native_id is not None]
+            eventually(lambda sleeping=sleeping: sum(one() for one in sleeping) == len(sleeping))  # type: ignore[misc]
+            joinable.get(timeout=PATIENCE)
+            with stopwatch() as elapsed:
+                joinable.task_done()
+                for worker in joining:
+                    worker.result()
+                assert elapsed() < JOIN_BOUND, f"{waiters} in join went on only {elapsed():.2f} s later"
+
+    @promise("queue.joinable")
+    def test_two_gets_in_a_row_that_are_interrupted_at_any_instant_are_counted_once(
+        self, joinable: JoinableQueue
+    ) -> None:
+        for instant in count(1):
+            for number in range(3):
+                joinable.put(number)
+            got: list[Any] = []
+            struck = [interrupted_at(instant, lambda got=got: got.append(joinable.get())) for _ in range(2)]  # type: ignore[misc]
+            while len(got) < 3:
+                got.append(joinable.get(timeout=PATIENCE))
+            assert got == [0, 1, 2], "lost, doubled or out of order"
+            reported = _reported(joinable)
+            assert reported == 3, (
+                f"3 objects were put, and {reported} can be reported done (instant {instant})"
+            )
+            Worker(joinable.join).result()
+            if not any(struck):
+                break
 
     @promise("queue.joinable")
     def test_task_done_counts_puts_and_not_gets(self, joinable: JoinableQueue) -> None:

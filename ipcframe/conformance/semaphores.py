@@ -95,7 +95,11 @@ class Semaphores(Case):
                 worker.eventually_asleep()
             assert sum(not worker.is_alive() for worker in waiting) == gone_on
             semaphore.release()
-            eventually(lambda gone_on=gone_on: sum(not one.is_alive() for one in waiting) > gone_on, SOON)  # type: ignore[misc]
+            eventually(
+                lambda gone_on=gone_on: sum(not one.is_alive() for one in waiting) > gone_on,  # type: ignore[misc]
+                SOON,
+                f"{gone_on + 1} permits were given back, and {gone_on} of those who wait have gone on",
+            )
         assert all(worker.result() is True for worker in waiting)
         assert semaphore.get_value() == 0
 
@@ -106,7 +110,8 @@ class Semaphores(Case):
             for timeout in (0, 0.01):
                 assert semaphore.acquire(timeout=timeout) is False
             semaphore.release()
-            assert semaphore.get_value() == 1
+            left = semaphore.get_value()
+            assert left == 1, f"of 1 permit {left} are left when two have waited in vain: those took some"
 
     @promise("semaphore.permits")
     def test_permits_are_taken_here_and_given_back_there(self, children: Children) -> None:

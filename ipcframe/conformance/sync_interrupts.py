@@ -127,7 +127,16 @@ class SyncInterrupts(Case):
         done.append(True)
         notifying.result()
         assert nobody_holds(condition)
-        assert repr(condition).endswith(", 0)>"), "one is left in line"
+
+        def wait() -> bool:
+            with condition:
+                return condition.wait(PATIENCE)
+
+        waiting = Worker(wait)
+        waiting.eventually_asleep()
+        with condition:
+            condition.notify()
+        assert waiting.result(), "the notification went to one who was interrupted and has left"
 
     @promise("sync.interrupts")
     def test_an_interrupted_wait_or_set_leaves_the_event_as_it_was_or_set(

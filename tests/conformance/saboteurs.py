@@ -353,7 +353,7 @@ class Hangs(Saboteur):
 
 
 def saboteurs() -> list[type[Saboteur]]:
-    for kind in ("queue", "sync", "capability", "careless"):
+    for kind in ("queue", "sync", "capability", "careless", "resident"):
         import_module(f"{kind}_saboteurs")  # they import this one
     found = list(_leaves(Saboteur))
     assert all(one.rejected_by for one in found)
