@@ -5,16 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from typing import Any
 
 import pytest
 
 from ipcframe.abc import Connection
+from ipcframe.connection import wait
 
 from . import targets
 from .case import Case, Pair, budget, full
 from .conditions import PATIENCE, Worker, same_bytes
-from .interrupts import Striker
+from .interrupts import Striker, interrupted_at
 from .promises import promise
 
 __all__ = ["INTERRUPTS", "ConnectionInterrupts"]
@@ -52,6 +54,25 @@ SEND: dict[str, Callable[[Connection, int], None]] = {
 
 class ConnectionInterrupts(Case):
     """An exception out of a signal handler, at every instant of every operation."""
+
+    @promise("connection.interrupts")
+    @pytest.mark.parametrize("size", [64, 70_000], ids=["small", "in parts"])
+    def test_what_an_interrupted_receive_has_left_shows_in_poll_and_wait(self, pair: Pair, size: int) -> None:
+        receiver, sender = pair
+        for instant in count(1):
+            message = targets.pattern(instant, size)
+            sending = Worker(partial(sender.send_bytes, message))
+            got: list[bytes] = []
+            struck = interrupted_at(instant, lambda got=got: got.append(receiver.recv_bytes()))  # type: ignore[misc]
+            if not got:
+                assert receiver.poll(PATIENCE), f"poll finds nothing (instant {instant})"
+                assert wait([receiver], PATIENCE) == [receiver], f"wait finds nothing (instant {instant})"
+                got.append(receiver.recv_bytes(timeout=PATIENCE))
+            sending.result()
+            same_bytes(got[0], message)
+            assert not receiver.poll()
+            if not struck:
+                break
 
     @full("more kinds", how=["recv", "recv_bytes_into"])
     @promise("connection.interrupts")
