@@ -174,6 +174,18 @@ class Barriers(Case):
             barrier.reset()
 
     @promise("barrier.breaks")
+    def test_every_reset_of_many_sends_those_away_who_wait(self, context: ipcframe.Context) -> None:
+        barrier = context.Barrier(2)
+        for number in range(70):
+            waiting = _arrive(barrier, 1)
+            if number % 7:
+                barrier.reset()
+                assert _broken(waiting), f"reset number {number} was taken for a meeting"
+            else:
+                barrier.wait(PATIENCE)
+                waiting[0].result()
+
+    @promise("barrier.breaks")
     def test_reset_sends_those_away_who_wait_and_nobody_else(self, context: ipcframe.Context) -> None:
         barrier = context.Barrier(3)
         for _ in range(3):

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,9 +17,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from .case import budget, full
-from .conditions import PATIENCE, Worker
+from .conditions import LATENESS_BOUND, PATIENCE, Worker, asleep, eventually, stopwatch
 from .connection_interrupts import INTERRUPTS, LARGE
-from .interrupts import Striker
+from .interrupts import Striker, interrupted_at
 from .promises import promise
 from .queue_api import QueueCase, Queues
 from .queue_targets import item, origin
@@ -167,6 +169,28 @@ class QueueInterrupts(QueueCase):
             for _ in range(len(received) + 1):
                 queue.task_done()
             Worker(queue.join).result()
+
+    @promise("queue.interrupts")
+    def test_what_an_interrupted_get_has_left_is_there_at_once(self, queues: Queues) -> None:
+        queue = queues("Queue")
+        waits = asleep(threading.get_native_id())
+
+        def feed() -> None:
+            eventually(waits)  # a get that has slept expects to do so again
+            queue.put("x")
+
+        for instant in itertools.count(1):
+            feeding = Worker(feed)
+            got: list[object] = []
+            struck = interrupted_at(instant, lambda got=got: got.append(queue.get()))  # type: ignore[misc]
+            feeding.result()
+            if not got:
+                with stopwatch() as elapsed:
+                    got.append(queue.get(timeout=PATIENCE))
+                    assert elapsed() < LATENESS_BOUND, f"it was waited for (instant {instant})"
+            assert got == ["x"]
+            if not struck:
+                break
 
     @full("more kinds", kind=["Queue"], way=[WAYS["small"], WAYS["bounded, large"]])
     @promise("queue.nesting")
