@@ -149,7 +149,7 @@ class PacketChannel(Channel):
             self._read_fd = self._write_fd = -1
             for fd in fds:
                 os.close(fd)
-        wake_parked()
+        wake_parked(fds)
 
     def __del__(self) -> None:
         if self._closed_by is None and self._read_fd >= 0:

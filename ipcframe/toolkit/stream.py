@@ -228,10 +228,11 @@ class StreamConnection(Connection):
                 self._push_quietly()
         # Whoever is inside a move has finished it before the descriptor goes, and finds it gone after.
         with self._intake.lock, self._outlet.lock:
+            fds = self._fds.copy()
             self._intake.close()
             self._outlet.close()
             self._close_fds()
-        wake_parked()
+        wake_parked(fds)
 
     def _close_fds(self) -> None:
         while self._fds:

@@ -7,15 +7,15 @@ so that an idle waiter costs nothing.
 
 No wake-up can be lost: readiness of a descriptor is a state, and poll() reports it whenever it came. It does
 not report that another thread of the process, or a signal handler, closes the descriptor. So a waiter parks
-on a doorbell too, and who closes something rings those of all that are parked; they look, and find it open
-or closed. Who notes its doorbell only after that finds the descriptor closed, unless its number is another's
-by then. For that instant, and where there are no doorbells, a parked waiter looks again every few seconds.
+on a doorbell too, and who closes a descriptor rings those of all that are parked on it. Who notes its
+doorbell only after that finds the descriptor closed, unless its number is another's by then. For that
+instant, and where there are no doorbells, a parked waiter looks again every few seconds.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from select import POLLIN, POLLOUT, poll
 from time import monotonic
 
@@ -30,8 +30,8 @@ _SPIN = 0.0002
 """How long to spin, in seconds, at most: when others are to run, one yield may take a slice of theirs."""
 _RETRY_AFTER = 16
 _LOOK_AGAIN = 4.0
-_parked: set[int] = set()
-"""The numbers of the doorbells of this process's parked waiters."""
+_parked: dict[int, tuple[tuple[int, int], ...]] = {}
+"""What this process's parked waiters wait for, by the numbers of their doorbells."""
 
 
 def spins(most: int) -> Iterator[None]:
@@ -114,19 +114,24 @@ def _park(interests: tuple[tuple[int, int], ...], seconds: float) -> bool:
         poller.register(fd, event)
     with borrow() as bell:
         number = bell.number
-        if number:
-            poller.register(bell.fileno(), POLLIN)
         try:
-            _parked.add(number)
+            if number:
+                poller.register(bell.fileno(), POLLIN)
+                _parked[number] = interests
             return bool(poller.poll(seconds * 1000))
         finally:
-            _parked.discard(number)
+            _parked.pop(number, None)
 
 
-def wake_parked() -> None:
-    """Wake whoever is parked in this process: something was closed."""
+def wake_parked(fds: Iterable[int]) -> None:
+    """Wake whoever is parked in this process on one of these descriptors: they were closed."""
     if _parked:
-        ring(list(_parked))
+        closed = set(fds)
+        ring(
+            number
+            for number, interests in list(_parked.items())
+            if not closed.isdisjoint(fd for fd, _ in interests)
+        )
 
 
 os.register_at_fork(after_in_child=_parked.clear)
