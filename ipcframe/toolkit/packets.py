@@ -3,10 +3,14 @@
 A pipe in packet mode is one, a SOCK_SEQPACKET or datagram socket pair another: each write is handed whole
 to one reader, without a lock. What is taken lands in a deque in the same C call that reads it, and leaves it
 by a ``for`` statement, which runs no signal handler between the pop and the return (rule I1 of `framing`).
+
+That is for processes with several threads, of which one may close what another is using: each move is made
+under a lock. A process that has one thread reads in the ``for`` statement itself, and needs neither.
 """
 
 from __future__ import annotations
 
+import _thread
 import fcntl
 import os
 import sys
@@ -15,6 +19,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from typing import Any
 
 from ..abc import Channel
@@ -24,10 +29,12 @@ from . import forks
 from .handoff import Passed, pass_fd, receive_fd
 from .waiting import POLLIN, POLLOUT, Patience, wake_parked
 
-__all__ = ["PacketChannel"]
+__all__ = ["PacketChannel", "others"]
 
 _IN_PASSING = 0.5
 _NO_BYTES = bytes(4)  # an int, for the answer
+others = _thread._count
+"""How many threads Python has started, beside the first, that are not over."""
 
 
 class PacketChannel(Channel):
@@ -59,9 +66,13 @@ class PacketChannel(Channel):
         self._lock = threading.RLock()
         taken: deque[bytes] = deque()
         self._taken: tuple[deque[bytes], Iterator[bytes]] = taken, iter(taken.popleft, None)
+        self._reads = self._reads_from(self._read_fd)
         self._in_patience = Patience()
         self._out_patience = Patience()
         self._generation = forks.generation
+
+    def _reads_from(self, fd: int) -> Iterator[bytes]:
+        return map(os.read, repeat(fd), repeat(self._packet_size))
 
     def _forked(self) -> None:
         with forks.renewal:  # one thread of the child renews, once
@@ -94,7 +105,10 @@ class PacketChannel(Channel):
             self._forked()
         while True:
             try:
-                with self._lock:
+                if others():
+                    with self._lock:
+                        os.write(self._write_fd, packet)
+                else:
                     os.write(self._write_fd, packet)
                 return True
             except BlockingIOError:
@@ -117,6 +131,10 @@ class PacketChannel(Channel):
                 except IndexError:
                     continue  # another thread was faster
             try:
+                if not others():
+                    # Nothing runs between the look at what to read from and the return.
+                    for packet in self._reads:
+                        return packet
                 with self._lock:
                     taken.extend(map(os.read, (self._read_fd,), (size,)))
             except BlockingIOError:
@@ -147,6 +165,7 @@ class PacketChannel(Channel):
         with self._lock:
             fds = {self._read_fd, self._write_fd} - {-1}
             self._read_fd = self._write_fd = -1
+            self._reads = self._reads_from(-1)
             for fd in fds:
                 os.close(fd)
         wake_parked(fds)

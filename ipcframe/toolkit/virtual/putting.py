@@ -33,7 +33,10 @@ class Putting(abc.Queue):
     _words: memoryview
     _serializer: Serializer
     _maxsize: int
+    _divisor: int
+    _tails: list[bytes]
     _padding: list[bytes]
+    _small: int
     _fits: int
     _room: Waiters
     _send: Any
@@ -59,8 +62,9 @@ class Putting(abc.Queue):
             return
         size = len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
         try:
-            if size > self._fits:
-                self._put_large(parts, deadline)
+            if size > self._small:
+                if size > self._fits or not self._put_whole(parts, deadline):
+                    self._put_large(parts, deadline)
                 return
             message: Any = parts[0] if len(parts) == 1 else b"".join(parts)
             if self._maxsize:
@@ -100,7 +104,21 @@ class Putting(abc.Queue):
         return any(not self._words[HINT] for _ in spins(_CATCH_UP))
 
     def _packet(self, message: bytes) -> bytes:
-        return message + self._padding[len(message)]
+        return message + self._tails[(1 - len(message)) % self._divisor]
+
+    def _put_whole(self, parts: Sequence[Buffer], deadline: Deadline) -> bool:
+        """Put a message that no record holds into the channel, if it has room; whether it is in."""
+        message = b"".join(parts)
+        if not self._maxsize:
+            if self._words[HINT] and not self._let_catch_up():
+                return False
+            packet = self._packet(message)
+            return self._send(packet, NOW) or self._put_ahead(packet)
+
+        def admit() -> bool | None:
+            return False if self._size() >= self._maxsize or self._admitted(message, None) else None
+
+        return self._spill.put(b"", None, deadline, admit) is None
 
     def _put_large(self, parts: Sequence[Buffer], deadline: Deadline) -> None:
         extent = self._spill.write_extent(parts, deadline)

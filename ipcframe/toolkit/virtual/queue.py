@@ -8,7 +8,8 @@ at its end, and found the channel empty *after* that: what lies before the end h
 
 Threads of one process share what they take: it lands in one line, in this order, under a lock, and each takes
 the first in line. Else one thread could take a packet while the one before it, taken from the file, is still
-another's to use, and then be given that one.
+another's to use, and then be given that one. A process of one thread needs none of that, while the file is
+empty.
 
 Nothing is counted that a death could falsify: how many packets the channel holds is read from the kernel.
 Packets are padded to sizes that leave a remainder of 1 when divided by a number larger than the channel's
@@ -37,6 +38,7 @@ from ...deadline import NEVER, NOW, Deadline, deadline_after
 from ...errors import UnsupportedOperation
 from .. import forks
 from ..extents import Extent
+from ..packets import others
 from ..serialisation import PICKLE
 from ..spill import HINT, LONGEST, Record, Spill
 from ..waiters import FLAG, Waiters
@@ -102,9 +104,10 @@ class Queue(Ends, Putting):
         self._serializer = serializer
         divisor = channel.capacity + 1
         self._divisor = divisor
-        # The largest size of a packet that leaves 1, and what therefore fits.
-        self._fits = min((channel.packet_size - 1) // divisor * divisor + 1, LONGEST)
-        self._padding = _padding(divisor, self._fits)
+        # The largest size of a packet that leaves 1, and what a record of the file holds.
+        self._fits = (channel.packet_size - 1) // divisor * divisor + 1
+        self._small = min(self._fits, LONGEST)
+        self._tails, self._padding = _padding(divisor, self._small)
         segment, slot = spill.place
         self._room_words = segment.words
         self._room_flag = segment.slot_words(slot) + FLAG
@@ -174,16 +177,13 @@ class Queue(Ends, Putting):
         in_vain = hint = 0
         while True:
             line = self.landed
-            if not line:
-                with self._landing:
-                    hint = self._words[HINT]
-                    if hint and not self.landed and not self._channel_has_more():
-                        # At once or not at all: other threads wait for this lock.
-                        self._spill.take(self, self._channel_has_more, NOW)
-                    if not self.landed:
-                        packet = channel._receive(NOW)
-                        if packet is not None:
-                            self.landed = (*self.landed, (packet, None))
+            if not (line or self._words[HINT] or others()):
+                packet = channel._receive(NOW)
+                if packet is not None:
+                    return packet
+                hint = 0
+            elif not line:
+                hint = self._land(channel)
                 line = self.landed
             if line:
                 message, extent = line[0]
@@ -197,6 +197,19 @@ class Queue(Ends, Putting):
             elif not hint:
                 in_vain += 1
                 self._wait_for_more(in_vain, deadline)
+
+    def _land(self, channel: Channel) -> int:
+        """Have the next message land, unless one has; whether there may be something in the file."""
+        with self._landing:
+            hint = self._words[HINT]
+            if hint and not self.landed and not self._channel_has_more():
+                # At once or not at all: other threads wait for this lock.
+                self._spill.take(self, self._channel_has_more, NOW)
+            if not self.landed:
+                packet = channel._receive(NOW)
+                if packet is not None:
+                    self.landed = (*self.landed, (packet, None))
+        return hint
 
     def _wait_for_more(self, in_vain: int, deadline: Deadline) -> None:
         """Wait until there may be something to take; there was not, so often in a row."""
@@ -310,10 +323,10 @@ class Nothing(queue.Empty):
 
 
 @functools.cache
-def _padding(divisor: int, most: int) -> list[bytes]:
-    """For each size of a message what is to be added, so that 1 is left when divided."""
+def _padding(divisor: int, most: int) -> tuple[list[bytes], list[bytes]]:
+    """What is added by the remainder that lacks, so that 1 is left when divided, and by the size."""
     tails = [bytes(size) for size in range(divisor)]
-    return [tails[(1 - size) % divisor] for size in range(most + 1)]
+    return tails, [tails[(1 - size) % divisor] for size in range(most + 1)]
 
 
 def rebuild(kind: type[Queue], state: tuple[Any, ...]) -> Queue:
