@@ -29,6 +29,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(abc|argparse|collections|enum|multiprocessing|types|typing)\..*"),
     ("py:class", r"os\.PathLike|ArgumentParser|_SubParsersAction"),
     ("py:class", r"ipcframe\.(abc\.sync\._Acquirable|context\.Spec|errors\..*|_.*)"),
+    ("py:class", r"ipcframe\.toolkit\.(intake\.Intake|outlet\.Outlet|descriptor\.Descriptor)"),
     ("py:class", r"_socket\.socket|.*\b_Item|_S(haredMemory|hareableList)"),
 ]
 

@@ -75,6 +75,8 @@ if TYPE_CHECKING:
     from .context import Context, get_context
     from .dropin import install
     from .errors import (
+        AddressInUse,
+        AddressTooLong,
         BackendBroken,
         BackendNotFound,
         BackendUnavailable,
@@ -124,6 +126,7 @@ _NAMES = {
     "context": "Context get_context",
     "dropin": "install",
     "errors": (
+        "AddressInUse AddressTooLong "
         "BackendBroken BackendNotFound BackendUnavailable BrokenConnection BufferTooShort "
         "ClosedError ConfigError DuplicateBackend EndOfStream FallbackWarning HandleLost "
         "HandshakeFailed HandshakeTimedOut IpcframeError IpcframeWarning MessageTooLarge "
@@ -137,6 +140,8 @@ _NAMES = {
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
+    "AddressInUse",
+    "AddressTooLong",
     "Array",
     "AuthenticationError",
     "BackendBroken",

@@ -46,6 +46,45 @@ class Factories(multiprocessing.context.BaseContext):
         """A channel: packets from any process to any process, each taken whole by exactly one."""
         return self.get_context()._make_channel(name, backend, message_size)
 
+    def Listener(  # noqa: N802
+        self,
+        address: Any = None,
+        family: str | None = None,
+        backlog: int = 1,
+        authkey: bytes | None = None,
+        *,
+        name: str | None = None,
+        backend: str | None = None,
+        **options: Any,
+    ) -> abc.Listener:
+        """Where clients are accepted that are no relatives, on the context's backend; see `Backend.listener`.
+
+        The arguments are those of `multiprocessing.connection.Listener`; options are the backend's own.
+        Raises `UnsupportedOperation` where the backend has no rendezvous; `ipcframe.connection.Listener` is
+        one that needs no backend.
+        """
+        options |= {"authkey": authkey, "name": name}
+        # A backend need not know the others.
+        options |= {"family": family} if family is not None else {}
+        options |= {"backlog": backlog} if backlog != 1 else {}
+        return self.get_context()._make_listener(name, backend, address, options)
+
+    def Client(  # noqa: N802
+        self,
+        address: Any,
+        family: str | None = None,
+        authkey: bytes | None = None,
+        *,
+        timeout: float | None = None,
+        name: str | None = None,
+        backend: str | None = None,
+        **options: Any,
+    ) -> Connection:
+        """Connect to a listener, which may be in any process; see `Backend.connect`, and `Listener`."""
+        options |= {"authkey": authkey, "timeout": timeout, "name": name}
+        options |= {"family": family} if family is not None else {}
+        return self.get_context()._make_client(name, backend, address, options)
+
     def Queue(  # type: ignore[override]  # noqa: N802 - multiprocessing's name
         self,
         maxsize: int = 0,

@@ -15,6 +15,7 @@ from typing import Any
 from .abc import Connection
 from .errors import BufferTooShort
 from .toolkit import abstract
+from .toolkit.abstract import Users
 from .toolkit.handshake import answering, challenging, talk
 from .toolkit.listener import SocketListener
 from .toolkit.sockets import SocketConnection, connect
@@ -50,11 +51,20 @@ class Listener(SocketListener):
     """Where clients are accepted, which may be any process that knows the address and the key.
 
     Addresses and families are multiprocessing's: ``(host, port)`` of "AF_INET", a path of "AF_UNIX", or on
-    Linux an abstract address, which begins with a zero. Without an address it chooses one, by default an
-    abstract one. Without an `authkey` it takes everybody who can connect.
+    Linux an abstract address, which begins with a zero. Also understood are ``unix:PATH`` and ``unix:@NAME``,
+    which is the abstract address ``\\0NAME``. Without an address it chooses one, by default an abstract one.
+
+    Who may connect: on a Unix socket this user and root, and `users`, which are numbers or "any"; others are
+    sent away unheard. Then, with an `authkey`, who proves to know it. The file of a path is for its owner
+    only, or with `users` for all, and their numbers decide.
 
     A client that is silent or slow delays nobody else: see `accept`. Close it, or use it in a ``with``
-    statement; the file of a path is removed by then, or at exit.
+    statement; the file of a path is removed by then, or at exit. A killed listener leaves it, and the next
+    one on that path replaces it.
+
+    Raises `AddressInUse` (an OSError) if another listener lives at the address, or something that is no
+    socket is at the path; `AddressTooLong` (an OSError); ValueError for what is no address; OSError at the
+    system's limits.
     """
 
     def __init__(
@@ -64,6 +74,7 @@ class Listener(SocketListener):
         backlog: int = 1,
         authkey: bytes | None = None,
         *,
+        users: Users = (),
         name: str | None = None,
     ) -> None:
         family = family or (address_type(address) if address else default_family)
@@ -71,7 +82,8 @@ class Listener(SocketListener):
             address or arbitrary_address(family),
             _number(family),
             backlog=backlog,
-            authkey=_checked(authkey),
+            authkey=authkey,
+            users=users,
             name=name,
         )
 
@@ -100,20 +112,28 @@ class Listener(SocketListener):
 
 
 def Client(  # noqa: N802 - multiprocessing's name
-    address: Any, family: str | None = None, authkey: bytes | None = None, *, timeout: float | None = None
+    address: Any,
+    family: str | None = None,
+    authkey: bytes | None = None,
+    *,
+    timeout: float | None = None,
+    users: Users = (),
+    name: str | None = None,
 ) -> SocketConnection:
     """Connect to the address of a listener, of ours or of the standard library's.
+
+    On a Unix socket the listener must belong to this user, to root or to one of `users`, which are numbers or
+    "any".
 
     Blocks: until the listener has room for another client and, with an `authkey`, has accepted this one and
         both have proved that they know the key. `timeout` is for all of that, in seconds; by default 20, and
         ``math.inf`` waits for ever.
     Raises: AuthenticationError (`HandshakeFailed`) for another key or another user's listener, TimeoutError
-        (`HandshakeTimedOut`, `TimedOut`) when it takes too long, EOFError when the listener goes meanwhile,
-        OSError where nobody listens.
+        (`HandshakeTimedOut`, `TimedOut`) when it takes too long, EOFError when the listener goes meanwhile
+        or does not admit this user; `AddressTooLong` (an OSError), OSError where nobody listens.
     """
-    return connect(
-        address, _number(family or address_type(address)), authkey=_checked(authkey), timeout=timeout
-    )
+    number = _number(family or address_type(address))
+    return connect(address, number, authkey=authkey, timeout=timeout, users=users, name=name)
 
 
 def address_type(address: Any) -> str:
@@ -133,12 +153,6 @@ def _number(family: str) -> int:
     if number is None:
         raise ValueError(f"Family {family} is not recognized.")
     return int(number)
-
-
-def _checked(authkey: bytes | None) -> bytes | None:
-    if authkey is not None and not isinstance(authkey, bytes):
-        raise TypeError(f"an authkey is bytes, not {type(authkey).__name__}")
-    return authkey
 
 
 def deliver_challenge(connection: Any, authkey: bytes) -> None:

@@ -97,6 +97,28 @@ class Context(Factories):
     def _make_channel(self, name: str | None, backend: str | None, message_size: int | None) -> Channel:
         return self.notify.make_channel(self._choose("channel", name, backend, message_size), name)
 
+    def _make_listener(
+        self, name: str | None, backend: str | None, address: Any, options: dict[str, Any]
+    ) -> abc.Listener:
+        on = self._choose("listener", name, backend, None)
+        made: abc.Listener = self._observed("listener", on.listener(address, **options))
+        return made
+
+    def _make_client(
+        self, name: str | None, backend: str | None, address: Any, options: dict[str, Any]
+    ) -> Connection:
+        on = self._choose("connection", name, backend, None)
+        made: Connection = self._observed("connection", on.connect(address, **options))
+        return made
+
+    def _observed(self, kind: str, made: Any) -> Any:
+        """What meets processes that are no relatives, with this context's observers and reducers."""
+        made.notify = self.notify
+        if self.notify.reducers and hasattr(made, "_serializer"):
+            made._serializer = type(made._serializer)(self.notify.reducers)
+        self.notify("object_created", kind=kind, obj=made)
+        return made
+
     def _make(
         self,
         kind: str,

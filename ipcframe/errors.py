@@ -15,6 +15,8 @@ from queue import Full as _Full
 from typing import ClassVar
 
 __all__ = [
+    "AddressInUse",
+    "AddressTooLong",
     "BackendBroken",
     "BackendNotFound",
     "BackendUnavailable",
@@ -33,6 +35,7 @@ __all__ = [
     "IpcframeError",
     "IpcframeWarning",
     "MessageTooLarge",
+    "OtherKindOfMessage",
     "OutOfSharedMemory",
     "OwnerDiedWarning",
     "PeerGone",
@@ -120,6 +123,13 @@ class MessageTooLarge(IpcframeError, ValueError, OSError):
     system_errno = errno.EMSGSIZE
 
 
+class OtherKindOfMessage(IpcframeError, OSError):
+    """The next message is a descriptor and an object was asked for, or the reverse; it stays where it is."""
+
+    code = "other-kind-of-message"
+    system_errno = errno.ENOMSG
+
+
 class BufferTooShort(IpcframeError, _BufferTooShort):
     """The message is larger than the buffer given for it; ``args[0]`` is the whole message, as bytes."""
 
@@ -165,6 +175,20 @@ class HandshakeTimedOut(HandshakeFailed, TimedOut):
     """The other side did not finish the handshake in time; it may use no key, or none is used here."""
 
     code = "handshake-timeout"
+
+
+class AddressInUse(IpcframeError, OSError):
+    """Something else is at the path where a listener was to be: another listener, or what is no socket."""
+
+    code = "address-in-use"
+    system_errno = errno.EADDRINUSE
+
+
+class AddressTooLong(IpcframeError, OSError):
+    """The system does not keep an address of so many bytes whole."""
+
+    code = "address-too-long"
+    system_errno = errno.ENAMETOOLONG
 
 
 class OutOfSharedMemory(IpcframeError, OSError):

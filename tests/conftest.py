@@ -12,7 +12,10 @@ import pytest
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 TARGETS = TESTS / "targets"
-PLUGINS = ("ipcframe_pipe", "ipcframe_fork", "ipcframe_spawn", "ipcframe_forkserver", "ipcframe_trace")
+PLUGINS = (
+    *("ipcframe_pipe", "ipcframe_unix"),
+    *("ipcframe_fork", "ipcframe_spawn", "ipcframe_forkserver", "ipcframe_trace"),
+)
 
 # Children import what they run from here, however they start.
 sys.path.insert(0, str(TARGETS))

@@ -52,6 +52,13 @@ RUNS = [
     for program in PRINTED
     for method in METHODS
 ]
+MET = """\
+another program is told: A QUESTION
+with another key: refused
+its file after a kill: True
+and nobody there
+the next one says: A QUESTION
+"""
 SURVIVED = """\
 the lock came from a dead process: True
 told by: OwnerDiedWarning
@@ -122,6 +129,10 @@ def test_lines_printed_under_a_lock_are_whole(method: str) -> None:
     assert len(lines) == 40
     for line in lines:
         assert re.fullmatch(r"worker [123]: \d+ tokens in \S+\.py", line)
+
+
+def test_programs_that_are_no_relatives_meet() -> None:
+    assert python(str(EXAMPLES / "meeting.py")).stdout == MET
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -13,7 +13,7 @@ import pytest
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 METADATA = "Metadata-Version: 2.1\nName: ipcframe-sock\nVersion: 1.0\n"
 POINTS = "[ipcframe.backends]\nsock = ipcframe_sock.plugin\n"
-KINDS = {"pipe": "fifo", "sock": "socket"}
+KINDS = {"pipe": "fifo", "unix": "socket", "sock": "socket"}
 FRAME = "P" * 60
 """Of the frame 2: its pixels are all 80."""
 MARKERS = f"{FRAME},frame 2"
@@ -58,7 +58,7 @@ def moved(tmp_path: Path) -> Moved:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
-    ("frames", "results"), [("sock", "pipe"), pytest.param("pipe", "sock", marks=pytest.mark.ci)]
+    ("frames", "results"), [("unix", "pipe"), pytest.param("pipe", "sock", marks=pytest.mark.ci)]
 )
 def test_two_queues_of_one_program_are_on_two_backends_at_once(
     moved: Moved, method: str, frames: str, results: str

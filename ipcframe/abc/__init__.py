@@ -11,9 +11,10 @@ override a public method on a hot path and then owns its checks.
 
 from .backend import Backend, Notify, silent
 from .channel import Channel
-from .connection import Buffer, Connection, Listener, Serializer
+from .connection import Buffer, Connection, Serializer
 from .endpoint import Endpoint
 from .ground import Called, Counter, Line, OwnedLock, Taking, Turn
+from .listener import Listener
 from .queue import JoinableQueue, Queue
 from .start import Launched, ProcessHandle, StartMethod
 from .sync import Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore, SyncPrimitive

@@ -11,8 +11,9 @@ from ..capabilities import Capabilities
 from ..errors import UnsupportedOperation
 from ..settings import Setting, Sourced, validated
 from .channel import Channel
-from .connection import Connection, Listener
+from .connection import Connection
 from .ground import Counter, Line, OwnedLock
+from .listener import Listener
 
 __all__ = ["Backend", "Notify", "silent"]
 
@@ -107,12 +108,47 @@ class Backend(ABC):
         """Make a line for primitives to stand on; None for the toolkit's, which is for one host."""
         return None
 
-    def listener(self, address: Any = None) -> Listener:
-        """Make a listener; raises `UnsupportedOperation` where `Capabilities.rendezvous` is False."""
+    def listener(
+        self, address: Any = None, *, authkey: bytes | None = None, name: str | None = None, **options: Any
+    ) -> Listener:
+        """Make a listener, on an address that is free if none is given.
+
+        With an `authkey`, clients prove that they know it, and the listener proves it to them. Options are
+        the backend's own.
+
+        Blocks: for a few seconds at most.
+        Threads: any number at once.
+        Buffers: none.
+        Raises: `UnsupportedOperation` where `Capabilities.rendezvous` is False; OSError for an address that
+            cannot be used, and at the system's limits; TypeError for options that the backend does not have.
+        Interrupted: what was opened is closed, but for a descriptor of that very instant.
+        Peer death: a listener that has died is in nobody's way.
+        After fork: works in the child.
+        """
         raise self._unsupported("listener", "rendezvous")
 
-    def connect(self, address: Any, *, timeout: float | None = None) -> Connection:
-        """Connect to a listener; raises `UnsupportedOperation` where there is no rendezvous."""
+    def connect(
+        self,
+        address: Any,
+        *,
+        authkey: bytes | None = None,
+        timeout: float | None = None,
+        name: str | None = None,
+        **options: Any,
+    ) -> Connection:
+        """Connect to a listener; without an `authkey`, nothing is said before the first message.
+
+        Blocks: until the listener has taken us and, with an `authkey`, both have proved that they know it;
+            `timeout` seconds in all, by default as long as the backend finds good.
+        Threads: any number at once.
+        Buffers: none.
+        Raises: `UnsupportedOperation` where `Capabilities.rendezvous` is False; `TimedOut`;
+            AuthenticationError for another key, and that or EOFError for a key on one side only; OSError
+            where nobody listens.
+        Interrupted: as for `listener`.
+        Peer death: EOFError when the listener dies in the handshake; later as for any connection.
+        After fork: works in the child.
+        """
         raise self._unsupported("connect", "rendezvous")
 
     @final

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -10,9 +11,10 @@ from ..deadline import NEVER, Deadline, deadline_after
 from ..errors import BufferTooShort, MessageTooLarge, PeerGone, TimedOut, UnsupportedOperation
 from .endpoint import Endpoint
 
-__all__ = ["Buffer", "Connection", "Listener", "Serializer"]
+__all__ = ["Buffer", "Connection", "Serializer"]
 
 Buffer = bytes | bytearray | memoryview
+_PASSES = "use a backend that declares descriptors=True, or send an object that has the descriptor"
 
 
 class Serializer(ABC):
@@ -200,6 +202,32 @@ class Connection(Endpoint):
             if self._take(message):
                 return size
 
+    def send_handle(self, fd: int, *, timeout: float | None = None) -> None:
+        """Send an open file descriptor, as a message of its own; see `Capabilities.descriptors`.
+
+        The system duplicates it: it stays the caller's, who may close it when this returns. It also arrives
+        when its sender has ended. Raises as `send` does, and OSError for what is no descriptor, or when too
+        many are in flight; `UnsupportedOperation` where the transport passes none.
+        """
+        self._check_writable()
+        deadline = NEVER if timeout is None else deadline_after(timeout)
+        if not self._send_handle(operator.index(fd), deadline):
+            self._raise_timed_out("send_handle", timeout)
+
+    def recv_handle(self, *, timeout: float | None = None) -> int:
+        """Receive a descriptor that `send_handle` sent; it is the caller's to close, and closed on exec.
+
+        Where the next message is another one, `OtherKindOfMessage` is raised and it stays; so do `recv` and
+        the like where it is a descriptor. OSError (EMFILE) while this process has no descriptor left: it can
+        be received later. Else raises as `recv_bytes` does.
+        """
+        self._check_readable()
+        deadline = NEVER if timeout is None else deadline_after(timeout)
+        fd = self._recv_handle(deadline)
+        if fd is None:
+            self._raise_timed_out("recv_handle", timeout)
+        return fd
+
     def poll(self, timeout: float | None = 0.0) -> bool:
         """Whether `recv` would find something within `timeout` seconds: a message, or the end."""
         self._check_readable()
@@ -294,6 +322,33 @@ class Connection(Endpoint):
         After fork: each process has its own.
         """
 
+    def _send_handle(self, fd: int, deadline: Deadline) -> bool | None:
+        """Send a descriptor as one message; what is returned is as in `_send`.
+
+        Blocks: while the transport is full, until the deadline; never after the other side is gone.
+        Threads: any number at once.
+        Buffers: the descriptor stays the caller's.
+        Raises: `UnsupportedOperation` where `Capabilities.descriptors` is False; OSError; else as `_send`.
+        Interrupted: as `_send`; no descriptor is left open.
+        Peer death: `PeerGone` within 0.1 s, also when parked.
+        After fork: a message that another process was sending is that process's to finish.
+        """
+        raise UnsupportedOperation(f"{self!r} passes no descriptors", _PASSES)
+
+    def _recv_handle(self, deadline: Deadline) -> int | None:
+        """Receive a descriptor, which is the caller's; None when the deadline passed.
+
+        Blocks: until a message is here, the stream has ended, or the deadline has passed.
+        Threads: any number at once; one of them gets it.
+        Buffers: none.
+        Raises: `UnsupportedOperation` where `Capabilities.descriptors` is False; `OtherKindOfMessage`;
+            OSError; else as `_peek`.
+        Interrupted: it was returned, or the next call returns it.
+        Peer death: what it sent before arrives, then `EndOfStream` within 0.1 s, also when parked.
+        After fork: what the parent had received in part is the parent's to finish.
+        """
+        raise UnsupportedOperation(f"{self!r} passes no descriptors", _PASSES)
+
     def _holds_message(self) -> bool:
         """Whether something to receive is held in this process, where `fileno()` does not show it."""
         return False
@@ -330,25 +385,3 @@ def _window(buf: Any, offset: int, size: int | None) -> memoryview:
     elif offset + size > length:
         raise ValueError(f"buffer length < offset + size: {length} < {offset} + {size}")
     return view[offset : offset + size]
-
-
-class Listener(Endpoint):
-    """Where processes that are no relatives are accepted; see `Capabilities.rendezvous`."""
-
-    @property
-    @abstractmethod
-    def address(self) -> Any:
-        """The address to connect to, as it was given or chosen."""
-
-    @abstractmethod
-    def accept(self, *, timeout: float | None = None) -> Connection:
-        """Wait for a client that has proved who it is, and return the connection to it.
-
-        Blocks: until a client is through its handshake, or the timeout; a silent one delays nobody.
-        Threads: any number at once; each client goes to one of them.
-        Buffers: none.
-        Raises: `TimedOut`; `ClosedError`; AuthenticationError for a client that was refused.
-        Interrupted: a client that was ready is handed out by the next call.
-        Peer death: a client that goes during its handshake is forgotten.
-        After fork: the parent's listener; a child that wants one makes its own.
-        """

@@ -113,14 +113,14 @@ class ConnectionWaits(Case):
                 if done:
                     return
                 with suppress(BlockingIOError):  # the sender may have given up a while ago
-                    os.read(receiver.fileno(), 8192)
+                    os.read(receiver.fileno(), 1024)
                 time.sleep(0.001)
 
         clog(sender)
         trickling = Worker(trickle)
         with stopwatch() as elapsed:
             with pytest.raises(TimedOut):
-                sender.send_bytes(bytes(2**24), timeout=0.1)
+                sender.send_bytes(bytes(2**19), timeout=0.1)
             assert elapsed() < 0.1 + LATENESS_BOUND
         done.append(True)
         trickling.result()

@@ -26,7 +26,7 @@ class Declared(Case):
     """Capabilities that no operation shows by itself, in both directions."""
 
     @promise("capabilities.true")
-    @pytest.mark.parametrize("operation", ["descriptors", "loans"])
+    @pytest.mark.parametrize("operation", ["loans"])
     def test_nothing_is_declared_that_the_contract_has_no_operation_for(
         self, context: ipcframe.Context, operation: str
     ) -> None:

@@ -22,7 +22,7 @@ from .conditions import PATIENCE, open_descriptors
 from .in_process import every_object
 from .promises import promise
 
-__all__ = ["Making"]
+__all__ = ["Making", "takes"]
 
 CONTRACTS: dict[str, type] = {
     "receiver": abc.Connection, "sender": abc.Connection, "Channel": abc.Channel, "Queue": abc.Queue,
@@ -52,7 +52,7 @@ class Making(Case):
                         found = inspect.signature(getattr(type(obj), name))
                     except ValueError:
                         continue  # written in C, which does not say
-                    if not _takes(found, promised):
+                    if not takes(found, promised):
                         wrong.append(f"{type(obj).__name__}.{name}{found}, and the contract is {promised}")
         assert not wrong, "; ".join(wrong)
 
@@ -144,7 +144,7 @@ def _operations(contract: type) -> list[str]:
     ]
 
 
-def _takes(found: inspect.Signature, promised: inspect.Signature) -> bool:
+def takes(found: inspect.Signature, promised: inspect.Signature) -> bool:
     """Whether whoever calls by the promised signature is understood; annotations do not matter."""
     ours = dict(found.parameters)
     for position, (name, wanted) in enumerate(promised.parameters.items()):

@@ -21,6 +21,10 @@ PROMISES = {
     "connection.into": "recv_bytes_into fills the caller's buffer, or hands over the message in an error.",
     "connection.maxlength": "A message above maxlength is refused before anything is allocated for it.",
     "connection.arrays": "Arrays arrive equal, and writable.",
+    "connection.large": "A large message is its receiver's own memory, however it came, while it is kept.",
+    "connection.descriptors": (
+        "A descriptor that is sent arrives in its order, open, as one of the receiver's own, and never leaks."
+    ),
     "connection.poll": "poll tells whether recv would find something, and takes nothing.",
     "connection.fileno": (
         "The descriptor can be waited on, and is readable while there is something to receive."
@@ -132,6 +136,18 @@ PROMISES = {
         "A handle that is sent to a process which runs already arrives there while its sender lives."
     ),
     "handle.lost": "A handle whose sender has ended is an error at once, and the next message arrives.",
+    # rendezvous
+    "rendezvous.meet": "A listener meets any number of clients, each on a connection of its own.",
+    "rendezvous.strangers": "Processes that are no relatives meet by an address, and by nothing else.",
+    "rendezvous.key": "Who does not know the key is refused, with an error on both sides.",
+    "rendezvous.silent": "A client that says nothing delays nobody.",
+    "rendezvous.timeouts": "accept and connect keep their timeouts: not before, and at most 50 ms late.",
+    "rendezvous.close": (
+        "Closing a listener ends the waits of all threads, tells its clients, and frees its address."
+    ),
+    "rendezvous.killed": "A killed listener or client is the end for its connections, and for nothing else.",
+    "rendezvous.interrupts": "An interrupted accept loses no client.",
+    "rendezvous.fork": "A forked child that closes its copy of a listener leaves it to its parent.",
     # backends
     "capabilities.true": "What a backend declares of itself is so, a declared no included.",
     "backend.settings": "What is configured is checked; an error names the key and where it came from.",

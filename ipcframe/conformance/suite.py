@@ -11,10 +11,13 @@ from .condition_waits import ConditionWaits
 from .configured import Configured
 from .connection_api import ConnectionApi
 from .connection_buffers import ConnectionBuffers
+from .connection_descriptors import ConnectionDescriptors
 from .connection_ends import ConnectionEnds
 from .connection_handoff import ConnectionHandoff
 from .connection_interrupts import ConnectionInterrupts
+from .connection_large import ConnectionLarge
 from .connection_objects import ConnectionObjects
+from .connection_steps import ConnectionSteps
 from .connection_threads import ConnectionThreads
 from .connection_waits import ConnectionWaits
 from .declared import Declared
@@ -33,6 +36,7 @@ from .queue_interrupts import QueueInterrupts
 from .queue_joinable import JoinableQueues
 from .queue_order import QueueOrder
 from .queue_stops import QueueStops
+from .rendezvous import Rendezvous
 from .semaphores import Semaphores
 from .sizes import Sizes
 from .start import Starts
@@ -62,6 +66,9 @@ class BackendSuite(
     ConnectionThreads,
     ConnectionHandoff,
     ConnectionInterrupts,
+    ConnectionDescriptors,
+    ConnectionLarge,
+    ConnectionSteps,
     Channels,
     ChannelInterrupts,
     QueueApi,
@@ -84,6 +91,7 @@ class BackendSuite(
     SyncSignals,
     SyncHandoff,
     Handles,
+    Rendezvous,
     Steps,
     Facts,
     Declared,

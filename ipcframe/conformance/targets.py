@@ -135,6 +135,14 @@ def expect_end(end: Connection, back: Connection) -> None:
         back.send("the end")
 
 
+def pass_handle_back(end: Connection) -> None:
+    """Receive a descriptor, write to it, send it back, and end."""
+    end.send("ready")
+    fd = end.recv_handle()
+    os.write(fd, b"there")
+    end.send_handle(fd)
+
+
 def use_connection_sent(end: Connection) -> None:
     """Receive a connection through a connection, and answer on it."""
     with end.recv() as received:

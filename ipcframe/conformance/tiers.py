@@ -35,6 +35,7 @@ BUDGETS = ("IPCFRAME_INTERRUPTS", "IPCFRAME_KILLS", "IPCFRAME_RECOVERIES", "IPCF
 STARTING = frozenset({
     "connection.handoff", "channel.handoff", "queue.handoff", "sync.handoff", "sync.descriptors",
     "handle.in-flight", "handle.lost", "connection.death", "lock.dead-owner", "queue.delivered",
+    "rendezvous.strangers",
 })  # fmt: skip
 """The promises in which it matters how a child was started: where that is slow, the quick set has these."""
 _Function = TypeVar("_Function", bound=Callable[..., Any])

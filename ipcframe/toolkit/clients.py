@@ -40,10 +40,11 @@ class Client:
 
     __slots__ = ("address", "connection", "deadline", "failure", "gone", "handshake", "since", "through")
 
-    def __init__(self, sock: Socket, address: Any, host: str, authkey: bytes | None, seconds: float) -> None:
-        fd = sock.fileno()
+    def __init__(
+        self, connection: SocketConnection, address: Any, host: str, authkey: bytes | None, seconds: float
+    ) -> None:
         self.address = address
-        self.connection = SocketConnection(fd, fd, sock=sock)
+        self.connection = connection
         peer = f"a client{f' at {address!r}' if address else ''} of {host}"
         self.handshake = Handshake(self.connection, Step() if authkey is None else serving(authkey), peer)
         self.deadline = deadline_after(seconds)

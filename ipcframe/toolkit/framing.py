@@ -25,10 +25,22 @@ from __future__ import annotations
 import struct
 from abc import ABC, abstractmethod
 
-__all__ = ["HEADER", "LENGTH_MASK", "MAGIC", "NATIVE", "SMALL", "STANDARD", "Framing", "frame_header"]
+__all__ = [
+    "HEADER",
+    "LENGTH_MASK",
+    "MAGIC",
+    "NATIVE",
+    "RIGHTS",
+    "SMALL",
+    "STANDARD",
+    "Framing",
+    "frame_header",
+]
 
 HEADER = struct.Struct("<Q")
 MAGIC = 0x1FC7 << 48
+RIGHTS = 0x1FC8 << 48
+"""The magic number of a message that brings a descriptor along; see `rights`."""
 LENGTH_MASK = (1 << 48) - 1
 SMALL = 64 * 1024
 """A message of at most so many bytes is read and written as one bytes object."""

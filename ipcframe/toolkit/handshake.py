@@ -35,6 +35,7 @@ __all__ = [
     "answering",
     "calling",
     "challenging",
+    "checked_key",
     "prepare",
     "serving",
     "talk",
@@ -84,6 +85,13 @@ def prepare() -> None:
         import hmac
 
         _hmac = hmac
+
+
+def checked_key(authkey: bytes | None) -> bytes | None:
+    """This key, or none; TypeError for what is no key."""
+    if authkey is not None and not isinstance(authkey, bytes):
+        raise TypeError(f"an authkey is bytes, not {type(authkey).__name__}")
+    return authkey
 
 
 def serving(authkey: bytes) -> Step:
@@ -231,7 +239,7 @@ class Handshake:
 
     def late(self, seconds: float, remedy: str) -> HandshakeTimedOut:
         """What to raise after so many seconds."""
-        silent = self.step is self.first
+        silent = self.step is self.first and not self.connection._intake.started
         what = (
             f"said nothing for {seconds:g} s" if silent else f"did not finish the handshake in {seconds:g} s"
         )

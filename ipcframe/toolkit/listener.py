@@ -16,7 +16,9 @@ L3  Threads exclude each other by a lock while they advance handshakes, which ne
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import resource
 import socket
 import threading
 import weakref
@@ -25,22 +27,24 @@ from multiprocessing import util
 from time import monotonic
 from typing import Any
 
-from ..abc import Listener
+from ..abc import Listener, Notify, Serializer, silent
 from ..deadline import NEVER, Deadline, deadline_after
 from ..errors import TimedOut
-from .abstract import foreign_user, is_abstract
+from . import socketfile
+from .abstract import Users, checked_users, foreign_user, is_abstract
+from .addresses import bind, read_address
 from .clients import Client, Landing
 from .doorbell import Doorbell, borrow, ring
-from .handshake import prepare
-from .sockets import Socket, SocketConnection
+from .handshake import checked_key, prepare
+from .sockets import IN_BAND, Socket, SocketConnection
 from .waiting import POLLIN, Patience
 
 __all__ = ["HANDSHAKE_TIMEOUT", "SocketListener"]
 
 HANDSHAKE_TIMEOUT = 10.0
 """How long a client may take for its handshake, in seconds, while somebody is in `accept`."""
-_MOST = 128
-"""So many handshakes are under way at most."""
+_MOST = 1024
+"""So many handshakes are under way at most, and half as many as this process may have descriptors."""
 _GRACE = 1.0
 """So long a client has at least, in seconds, before it makes room for another, or when nobody was there."""
 _BLIND = 0.1
@@ -65,9 +69,12 @@ class SocketListener(Listener):
 
     `family` is one of the socket module's. With an `authkey` each client must prove that it knows it, within
     `handshake_timeout` seconds. `backlog` is how many clients the system keeps while nobody accepts; more
-    wait in connecting. On an abstract address, clients of another user than this one and root are closed
-    and forgotten, with a line in `multiprocessing`'s log. The file of a path is removed by `close`, by
-    the garbage collector or at exit, in the process that made it, if it is the same one still.
+    wait in connecting. On a Unix socket, clients of another user than this one, root and `users` (their
+    numbers, or "any") are closed and forgotten, with a line in `multiprocessing`'s log.
+
+    The file of a path is for its owner only, or, with `users`, for all. It takes the place of one that a dead
+    listener has left, and of nothing else (see `socketfile`). It is removed by `close`, by the garbage
+    collector or at exit, in the process that made it, if it is the same one still.
 
     A forked child has a copy, at which it may accept clients of its own; those that had come before the fork
     are its parent's.
@@ -80,11 +87,18 @@ class SocketListener(Listener):
         *,
         backlog: int = 1,
         authkey: bytes | None = None,
+        users: Users = (),
         name: str | None = None,
+        message_limit: int | None = None,
         handshake_timeout: float = HANDSHAKE_TIMEOUT,
     ) -> None:
         self.name = name
-        self._authkey = authkey
+        self.notify: Notify = silent
+        self._serializer: Serializer = IN_BAND
+        self._message_limit = message_limit
+        address = read_address(address)
+        self._users = checked_users(users, family)
+        self._authkey = checked_key(authkey)
         self._handshake_timeout = handshake_timeout
         self._family = family
         self._last_accepted: Any = None
@@ -97,11 +111,13 @@ class SocketListener(Listener):
         self._socket = sockets[0]
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.setblocking(False)
-        self._socket.bind(address)
-        self._checks_user = is_abstract(address)
-        if family == socket.AF_UNIX and not self._checks_user:
+        if family == socket.AF_UNIX and address and not is_abstract(address):
             path = os.path.abspath(address)  # noqa: PTH100 - it may be bytes
-            self._unlink = util.Finalize(self, _unlink, (path, _identity(path)), exitpriority=0)
+            socketfile.bind(self._socket, address, 0o666 if users else 0o600)
+            known = socketfile.identity(address)
+            self._unlink = util.Finalize(self, socketfile.remove, (path, known), exitpriority=0)
+        else:
+            bind(self._socket, address)
         self._socket.listen(backlog)
         self._address = self._socket.getsockname()
         self._host = repr(self)
@@ -111,6 +127,7 @@ class SocketListener(Listener):
         self._lock = threading.RLock()
         self._landing = Landing()
         self._clients: tuple[Client, ...] = ()
+        self._most = _most()
         self._sleepers: set[int] = set()
         self._left = monotonic()
         """When somebody was in `accept` for the last time."""
@@ -190,7 +207,7 @@ class SocketListener(Listener):
         under_way = [one for one in self._clients if one.under_way]
         fds = [one.connection._fileno() for one in under_way]
         ends = [deadline.at, *(one.deadline.at for one in under_way)]
-        full = len(under_way) >= _MOST
+        full = len(under_way) >= self._most
         if full:
             ends.append(under_way[0].since + _GRACE)
         else:
@@ -211,13 +228,18 @@ class SocketListener(Listener):
             self._check_open()
             try:
                 if ready is None or self._socket.fileno() in ready or self._landing.accepted:
-                    while self._has_room():
+                    for _ in range(self._most):  # so many at a time: others may be refused without end
+                        if not self._has_room():
+                            break
                         self._land()
             except BlockingIOError:
                 pass  # nobody else is there
-            except OSError:
+            except OSError as error:
                 self._check_open()
-                raise
+                under_way = sum(one.under_way for one in self._clients)
+                if error.errno not in (errno.EMFILE, errno.ENFILE) or not under_way:
+                    raise
+                self._most = under_way  # those who have had their time make room
             finally:
                 for client in self._clients:
                     if client.under_way and client.is_due(ready):
@@ -233,7 +255,9 @@ class SocketListener(Listener):
         if self._authkey is None:
             return not self._clients
         under_way = [one for one in self._clients if one.under_way]
-        if len(under_way) < _MOST:
+        if not under_way:
+            self._most = _most()
+        if len(under_way) < self._most:
             return True
         if under_way[0].since + _GRACE <= monotonic():
             under_way[0].leave("it made room for others")
@@ -257,8 +281,17 @@ class SocketListener(Listener):
             self._settle(landing, landing.sockets[0], landing.accepted[0][1])
 
     def _settle(self, landing: Landing, sock: Socket, address: Any) -> None:
-        user = foreign_user(sock) if self._checks_user else None
-        client = Client(sock, address, self._host, self._authkey, self._handshake_timeout)
+        user = foreign_user(sock, self._users) if self._family == socket.AF_UNIX else None
+        fd = sock.fileno()
+        connection = SocketConnection(
+            *(fd, fd),
+            serializer=self._serializer,
+            message_limit=self._message_limit,
+            name=self.name,
+            notify=self.notify,
+            sock=sock,
+        )
+        client = Client(connection, address, self._host, self._authkey, self._handshake_timeout)
         following = Landing()
         while self._landing is landing:
             clients = self._clients
@@ -266,12 +299,14 @@ class SocketListener(Listener):
             if self._clients is clients and self._landing is landing:
                 self._clients, self._landing = longer, following  # L2
         if user is not None:
-            util.sub_warning(f"refused a client of the user {user} at {self._address!r}: not this user")
+            util.sub_warning(f"refused a client of the user {user} at {self._address!r}: not of its users")
             client.connection.close()
 
     # --- the end ---
 
     def _close(self) -> None:
+        if self._unlink is not None:
+            self._unlink()  # while the socket lives: see `socketfile`
         with self._lock:
             self._socket.close()
             clients, landing = self._clients, self._landing
@@ -281,8 +316,6 @@ class SocketListener(Listener):
             landing.close()
         if self._sleepers:
             ring(self._sleepers.copy())
-        if self._unlink is not None:
-            self._unlink()
 
     def __del__(self) -> None:
         if self._closed_by is None and hasattr(self, "_address"):
@@ -306,15 +339,9 @@ def _first(clients: tuple[Client, ...]) -> Client | None:
     return next((one for one in clients if one.failure is not None), None)
 
 
-def _identity(path: str | bytes) -> tuple[int, int]:
-    found = os.stat(path)  # noqa: PTH116 - it may be bytes
-    return found.st_dev, found.st_ino
-
-
-def _unlink(path: str | bytes, identity: tuple[int, int]) -> None:
-    with contextlib.suppress(OSError):
-        if _identity(path) == identity:  # else it is the file of a listener that came after
-            os.unlink(path)  # noqa: PTH108 - it may be bytes
+def _most() -> int:
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return _MOST if limit == resource.RLIM_INFINITY else max(1, min(_MOST, limit // 2))
 
 
 def _in_child() -> None:

@@ -11,12 +11,12 @@ from ..errors import MessageTooLarge
 from .descriptor import Descriptor
 from .framing import NATIVE, SMALL, Framing
 
-__all__ = ["Outlet", "without"]
+__all__ = ["Outlet", "Piece", "piece_of", "without"]
 
 _IOV_MAX = 1024
 
 
-class _Piece(list[int]):
+class Piece(list[int]):
     """What is left of a message to be written and, as the list that it is, what of that has landed."""
 
     __slots__ = ("begun", "message", "views")
@@ -27,8 +27,9 @@ class _Piece(list[int]):
     begun: bool
 
 
-def _piece(message: Sequence[Buffer], views: Sequence[Buffer], begun: bool) -> _Piece:
-    piece = _Piece()
+def piece_of(message: Sequence[Buffer], views: Sequence[Buffer], begun: bool) -> Piece:
+    """The piece that consists of these views of the message."""
+    piece = Piece()
     piece.message = message
     piece.views = views
     piece.begun = begun
@@ -68,7 +69,7 @@ class Outlet:
     def restart(self) -> None:
         """Forget what another process, whose memory this one has inherited, was sending."""
         self.lock = threading.RLock()
-        self.pending: _Piece | None = None
+        self.pending: Piece | None = None
 
     def frame(self, parts: Sequence[Buffer]) -> bytes | list[Buffer]:
         """The message with its header: one bytes object where it can be written in one atomic write."""
@@ -86,6 +87,10 @@ class Outlet:
             )
         if size <= SMALL:
             return [b"".join((self._framing.header(size), *parts))]
+        return self._large(size, parts)
+
+    def _large(self, size: int, parts: Sequence[Buffer]) -> list[Buffer]:
+        """A message of more than `SMALL` bytes, with its header."""
         return [self._framing.header(size), *filter(len, parts)]
 
     def write_atomic(self, frame: bytes) -> bool:
@@ -102,7 +107,7 @@ class Outlet:
 
         False while an earlier message is under way.
         """
-        piece = _Piece()
+        piece = Piece()
         piece.message = piece.views = message
         piece.begun = False
         with self.lock:
@@ -127,21 +132,29 @@ class Outlet:
             if piece is not None:
                 self._push(piece)
 
-    def _push(self, piece: _Piece) -> None:
+    def _push(self, piece: Piece) -> None:
         if not piece:
             views = piece.views
             writes = self._write(views) if len(views) == 1 else self._gather((views[:_IOV_MAX],))
-            if self.pending is piece and not piece:  # I3
-                piece.extend(writes)  # I1
+            try:
+                if self.pending is piece and not piece:  # I3
+                    piece.extend(writes)  # I1
+            except OSError as error:
+                if piece or not self._instead(piece, error):
+                    raise
         if piece:
             self._settle(piece)
 
-    def _settle(self, piece: _Piece) -> None:
+    def _instead(self, piece: Piece, error: OSError) -> bool:
+        """Whether something else goes out instead, now that the system has refused; nothing has landed."""
+        return False
+
+    def _settle(self, piece: Piece) -> None:
         views = piece.views
         following = None
         if len(views) > 1 or piece[0] < len(views[0]):
             rest = without(views, piece[0])
-            following = _piece(piece.message, rest, True) if rest else None
+            following = piece_of(piece.message, rest, True) if rest else None
         if self.pending is piece:
             self.pending = following  # I2
 
@@ -158,7 +171,7 @@ class Outlet:
                 if piece:
                     self._settle(piece)
                     continue
-                copies = _piece(message, [bytes(view) for view in piece.views], True) if piece.begun else None
+                copies = piece_of(message, [*map(_lasting, piece.views)], True) if piece.begun else None
                 if self.pending is piece and not piece:
                     self.pending = copies
                     return copies is not None
@@ -171,6 +184,10 @@ class Outlet:
         """Write no more; called with the lock held."""
         self._reach(Descriptor(-1))
         self.pending = None
+
+
+def _lasting(view: Buffer) -> bytes:
+    return view if isinstance(view, bytes) else bytes(view)
 
 
 def without(views: Iterable[Buffer], count: int) -> list[Buffer]:

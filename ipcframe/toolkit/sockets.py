@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import pickle
 import socket
+import struct
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..abc import Buffer, Notify, Serializer, silent
 from ..deadline import Deadline, deadline_after
-from ..errors import HandshakeFailed, TimedOut
+from ..errors import EndOfStream, HandshakeFailed, TimedOut
 from . import forks
-from .abstract import foreign_user, is_abstract
+from .abstract import Users, checked_users, foreign_user, peer_user
+from .addresses import read_address
 from .descriptor import Descriptor
-from .framing import STANDARD
-from .guard import pause
-from .handshake import CHALLENGE, Handshake, calling
+from .framing import STANDARD, Framing
+from .handshake import CHALLENGE, Handshake, calling, checked_key
 from .serialisation import PickleSerializer
 from .stream import StreamConnection
 from .waiting import POLLIN, POLLOUT, Patience
@@ -34,11 +36,15 @@ __all__ = [
     "InBandSerializer",
     "Socket",
     "SocketConnection",
+    "SocketDescriptor",
     "connect",
 ]
 
 CONNECT_TIMEOUT = 20.0
 """How long a client waits for a listener, handshake included, if it does not say; in seconds."""
+_SLICE = 1.0
+"""How long a call may wait, in seconds: another thread may have been interrupted instead of this one."""
+_TIMEVAL = struct.Struct("@ll")
 _NOW = (socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0),)
 _ALL = (0,)
 _NOTHING = ((),)
@@ -90,7 +96,7 @@ class Socket(socket.SocketType):
         self.close()
 
 
-class _SocketDescriptor(Descriptor):
+class SocketDescriptor(Descriptor):
     """A socket, which does not block in the calls made here, whoever else uses it."""
 
     __slots__ = ()
@@ -121,7 +127,7 @@ class SocketConnection(StreamConnection):
     from then on. Objects are pickled in band.
     """
 
-    framing = STANDARD
+    framing: Framing = STANDARD
 
     def __init__(
         self,
@@ -150,7 +156,7 @@ class SocketConnection(StreamConnection):
         )
 
     def _descriptor(self, fd: int) -> Descriptor:
-        return _SocketDescriptor(self._socket)
+        return SocketDescriptor(self._socket)
 
     def _close_fds(self) -> None:
         self._fds.clear()
@@ -164,63 +170,108 @@ class SocketConnection(StreamConnection):
 
 
 def connect(
-    address: Any, family: int, *, authkey: bytes | None = None, timeout: float | None = None
+    address: Any,
+    family: int,
+    *,
+    authkey: bytes | None = None,
+    timeout: float | None = None,
+    users: Users = (),
+    name: str | None = None,
+    message_limit: int | None = None,
 ) -> SocketConnection:
     """Connect to a listener, which may be one of the standard library's, and prove who we are.
+
+    On a Unix socket it must belong to this user, to root or to one of `users`: their numbers, or "any".
 
     Blocks: while the listener has no room for another client, and, with an `authkey`, until it has taken us
         and is through the handshake; `timeout` seconds in all, None for `CONNECT_TIMEOUT`. A host's name is
         looked up without regard to it.
-    Raises: `TimedOut`; `HandshakeFailed`, also where an abstract address belongs to another user than this
-        one and root; `HandshakeTimedOut` for a listener that says nothing; EndOfStream for one that closes
-        the connection in the handshake; OSError where nobody listens.
+    Raises: `TimedOut`; `HandshakeFailed`, also where the listener belongs to another user;
+        `HandshakeTimedOut` for a listener that says nothing; EndOfStream for one that closes the connection
+        in the handshake; `AddressTooLong`; OSError where nobody listens.
     """
     seconds = CONNECT_TIMEOUT if timeout is None else timeout
     deadline = deadline_after(seconds)
+    address = read_address(address)
+    checked_users(users, family)
+    checked_key(authkey)
     made: list[Socket] = []
     made.extend(map(Socket, (family,), (socket.SOCK_STREAM,)))
     sock = made[0]
     try:
         peer = f"the listener at {address!r}"
         _reach(sock, address, deadline, f"{peer} took no connection within {seconds:g} s")
-        if is_abstract(address):
-            user = foreign_user(sock)
+        if family == socket.AF_UNIX:
+            user = foreign_user(sock, users)
             if user is not None:
                 raise HandshakeFailed(
                     f"{peer} belongs to the user {user}, neither to this one ({os.geteuid()}) nor to root",
-                    "between users, use the path of a file as the address",
+                    "if that user is to be trusted, say so: users=[...], on both sides",
                 )
         fd = sock.fileno()
-        connection = SocketConnection(fd, fd, sock=sock)
+        connection = SocketConnection(fd, fd, sock=sock, name=name, message_limit=message_limit)
         if authkey is not None:
             _prove(connection, Handshake(connection, calling(authkey), peer), deadline, seconds)
         return connection
+    except EndOfStream as error:
+        user = peer_user(sock) if family == socket.AF_UNIX else None
+        sock.close()
+        if user in (None, os.geteuid()):
+            raise
+        raise EndOfStream(
+            error.problem,
+            f"it belongs to the user {user}, and may not admit this one: users=[{os.geteuid()}]",
+        ) from None
     except BaseException:
         sock.close()
         raise
 
 
 def _reach(sock: Socket, address: Any, deadline: Deadline, too_late: str) -> None:
-    sock.setblocking(False)
     patience = Patience()
-    tries = 0
-    while True:
-        try:
-            sock.connect(address)
-            return
-        except BlockingIOError as error:
-            under_way = error.errno != errno.EAGAIN
-        except OSError as error:
-            if error.errno == errno.EISCONN:
-                return
+    sock.setblocking(False)
+    try:
+        while True:
+            try:
+                sock.connect(address)
+                if sock.family != socket.AF_UNIX or _is_connected(sock):
+                    return
+                full = True
+            except BlockingIOError as error:
+                full = error.errno == errno.EAGAIN
+            except OSError as error:
+                if error.errno == errno.EISCONN:
+                    return
+                raise
+            if deadline.expired:
+                raise TimedOut(too_late, "a listener takes clients while it is in `accept`")
+            if full:
+                # The backlog of a Unix socket. Nothing tells when there is room, but the system lets those in
+                # who wait in the call, in their order: who only tries now and then comes after all of them.
+                _limit(sock, min(max(deadline.remaining(), 1e-6), _SLICE))
+                sock.setblocking(True)
+            else:
+                patience.wait(((sock.fileno(), POLLOUT),), deadline)
+    finally:
+        if sock.fileno() >= 0:
+            _limit(sock, 0)
+
+
+def _is_connected(sock: Socket) -> bool:
+    """Whether it is: a call that waited, and was interrupted by a signal, says so too."""
+    try:
+        sock.getpeername()
+    except OSError as error:
+        if error.errno != errno.ENOTCONN:
             raise
-        if deadline.expired:
-            raise TimedOut(too_late, "a listener takes clients while it is in `accept`")
-        if under_way:
-            patience.wait(((sock.fileno(), POLLOUT),), deadline)
-        else:  # The backlog of a Unix socket is full, and nothing tells when it will not be.
-            tries += 1
-            pause(tries)
+        return False
+    return True
+
+
+def _limit(sock: Socket, seconds: float) -> None:
+    """How long a call on the socket that sends or connects may wait; 0 for ever."""
+    micros = math.ceil(seconds * 1_000_000)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(*divmod(micros, 1_000_000)))
 
 
 def _prove(connection: SocketConnection, handshake: Handshake, deadline: Deadline, seconds: float) -> None:

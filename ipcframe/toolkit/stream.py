@@ -42,6 +42,9 @@ class StreamConnection(Connection):
     """Writes of at most so many bytes are all or nothing (PIPE_BUF on a pipe, 0 on a socket)."""
     framing: Framing = NATIVE
     """How messages are told apart; both ends must agree."""
+    intake: type[Intake] = Intake
+    outlet: type[Outlet] = Outlet
+    """What takes messages out of the readable descriptor, and what puts them into the writable one."""
 
     def __init__(
         self,
@@ -61,8 +64,8 @@ class StreamConnection(Connection):
         self._message_limit = message_limit
         owner = weakref.ref(self)  # for errors; a strong one would keep an unused connection from closing
         found: dict[int | None, Descriptor] = {fd: self._descriptor(fd) for fd in self._fds}
-        self._intake = Intake(found.get(read_fd, -1), limit, owner, self.framing)
-        self._outlet = Outlet(found.get(write_fd, -1), limit, self.atomic_write, owner, self.framing)
+        self._intake = self.intake(found.get(read_fd, -1), limit, owner, self.framing)
+        self._outlet = self.outlet(found.get(write_fd, -1), limit, self.atomic_write, owner, self.framing)
         self._in_patience = Patience()
         self._out_patience = Patience()
         self._in_interests = ((self._intake.fd, POLLIN),)

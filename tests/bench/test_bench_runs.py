@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ BENCH = Path(__file__).parent
 sys.path.insert(0, str(BENCH))
 
 from pairing import Absolute, Paired, lower_bound, measure_row  # noqa: E402
-from rows import all_rows  # noqa: E402
+from rows import TARGETS, all_rows  # noqa: E402
 from scale import Scale  # noqa: E402
 
 ROWS = all_rows(Scale.smoke())
@@ -27,6 +28,19 @@ def test_a_row_yields_a_ratio(row: Paired | Absolute) -> None:
     assert result.reference >= 0
     assert result.ours >= 0
     assert (result.aa is not None) is isinstance(row, Paired)
+
+
+@pytest.mark.parametrize("backend", TARGETS)
+def test_a_backends_own_targets_are_those_of_its_rows(backend: str) -> None:
+    rows = {row.name: row.target for row in all_rows(Scale(backend=backend))}
+    assert TARGETS[backend].items() <= rows.items()
+
+
+def test_the_semaphores_of_decision_23_are_compared() -> None:
+    command = [sys.executable, str(BENCH / "semaphores.py"), "--smoke"]
+    printed = subprocess.run(command, text=True, capture_output=True, check=True).stdout
+    eventfds, derived = re.findall(r"1000: eventfd (\d+), derived (\d+)", printed)[0]
+    assert int(eventfds) == 1000 > 20 * int(derived)
 
 
 def test_the_program_writes_its_table_and_its_file(tmp_path: Path) -> None:

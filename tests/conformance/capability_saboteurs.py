@@ -40,7 +40,7 @@ class HidesItsRendezvous(Saboteur):
     name = "hides-its-rendezvous"
     rejected_by = "test_a_rendezvous_is_there_if_declared_and_only_then"
 
-    def listener(self, address: Any = None) -> Listener:
+    def listener(self, address: Any = None, **options: Any) -> Listener:
         return Somewhere()
 
 
@@ -92,11 +92,24 @@ class DeclaresLoans(Saboteur):
 
 
 class DeclaresDescriptors(Saboteur):
-    """Declares another one."""
+    """Declares that its connections pass descriptors, and they do not."""
 
     name = "declares-descriptors"
     capabilities = HONEST._replace(descriptors=True)
-    rejected_by = "test_nothing_is_declared_that_the_contract_has_no_operation_for[descriptors]"
+    rejected_by = "test_descriptors_are_passed_if_that_is_declared_and_only_then"
+
+
+class PassingConnection(Honest):
+    def _send_handle(self, fd: int, deadline: Deadline) -> bool | None:
+        return True
+
+
+class HidesItsDescriptors(Saboteur):
+    """Declares that it passes no descriptors, and takes some."""
+
+    name = "hides-its-descriptors"
+    connection = PassingConnection
+    rejected_by = "test_descriptors_are_passed_if_that_is_declared_and_only_then"
 
 
 class DeclaresZeroCopy(Saboteur):
@@ -135,6 +148,15 @@ class HidesItsZeroCopy(Saboteur):
     rejected_by = "test_large_buffers_arrive_in_shared_memory_if_that_is_declared_and_only_then"
 
 
+class SharesWithItsForks(Saboteur):
+    """Its large buffers lie in shared memory, where a forked child's changes show."""
+
+    name = "shares-with-its-forks"
+    capabilities = HONEST._replace(zero_copy=True)
+    connection = SharingConnection
+    rejected_by = "test_what_is_alive_when_a_child_begins_is_from_then_on_each_processs_own"
+
+
 class DeclaresOtherHosts(Saboteur):
     """Declares that it crosses hosts, without any rendezvous."""
 
@@ -154,7 +176,7 @@ class HidesOtherHosts(Saboteur):
     capabilities = HONEST._replace(rendezvous=True)
     rejected_by = "test_other_machines_can_reach_a_listener_if_that_is_declared_and_only_then"
 
-    def listener(self, address: Any = None) -> Listener:
+    def listener(self, address: Any = None, **options: Any) -> Listener:
         return Everywhere()
 
 

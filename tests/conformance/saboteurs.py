@@ -40,6 +40,8 @@ class Saboteur(Backend):
     connection: ClassVar[type[Honest]] = Honest
     packets: ClassVar[type[PacketChannel]] = PacketChannel
     rejected_by: ClassVar[str] = ""
+    true: ClassVar[str] = "pipe"
+    """The backend that passes that case."""
     fails_in_many_ways: ClassVar[bool] = False
     """What its case meets first is chance: the golden text begins with the promise."""
 
@@ -353,7 +355,7 @@ class Hangs(Saboteur):
 
 
 def saboteurs() -> list[type[Saboteur]]:
-    for kind in ("queue", "sync", "capability", "careless", "resident"):
+    for kind in ("queue", "sync", "capability", "careless", "resident", "rendezvous"):
         import_module(f"{kind}_saboteurs")  # they import this one
     found = list(_leaves(Saboteur))
     assert all(one.rejected_by for one in found)

@@ -73,7 +73,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
         wanted = parts[number % PARTS]
         for name in (one.rejected_by, CONTROL):
             wanted.append(f"{HERE / 'saboteur_suites.py'}::Test{one.__name__}::{name}")
-        wanted.append(f"{HERE / 'test_pipe.py'}::TestPipe::{one.rejected_by}")
+        wanted.append(f"{HERE / f'test_{one.true}.py'}::Test{one.true.title()}::{one.rejected_by}")
     reports = [tmp_path_factory.mktemp("saboteurs") / "report.xml" for _ in parts]
     with ThreadPoolExecutor(PARTS) as at_once:
         found = list(at_once.map(_run, parts, reports))
@@ -112,7 +112,7 @@ def test_a_saboteur_is_rejected_by_its_case_and_the_true_backend_is_not(
     assert "again: IPCFRAME_SEED=" in verdict
     assert ("the watchdog" in verdict) is (saboteur.name == "hangs")
     assert outcomes[f"Test{saboteur.__name__}", CONTROL] == ""
-    assert outcomes["TestPipe", saboteur.rejected_by] == ""
+    assert outcomes[f"Test{saboteur.true.title()}", saboteur.rejected_by] == ""
     golden = GOLDEN / f"{saboteur.name}.txt"
     said = _what_the_author_reads(verdict)
     if saboteur.fails_in_many_ways:

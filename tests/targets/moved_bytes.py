@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 MARKERS = [marker.encode() for marker in os.environ["MOVED_MARKERS"].split(",")]
@@ -42,3 +43,31 @@ watch("read", "read", lambda size, done: bytes(done))
 watch("readv", "read", lambda buffers, done: b"".join(map(bytes, buffers))[:done])
 watch("write", "wrote", lambda data, done: bytes(data)[:done])
 watch("writev", "wrote", lambda buffers, done: b"".join(map(bytes, buffers))[:done])
+
+
+class WatchedSocket(socket.SocketType):
+    """What the sockets of connections are made from, as long as it is here before they are."""
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        done = super().recv(size, flags)
+        note("read", self.fileno(), done)
+        return done
+
+    def recv_into(self, buffer: Any, size: int = 0, flags: int = 0) -> int:
+        done = super().recv_into(buffer, size, flags)
+        note("read", self.fileno(), bytes(buffer)[:done])
+        return done
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        done = super().send(data, flags)
+        note("wrote", self.fileno(), bytes(data)[:done])
+        return done
+
+    def sendmsg(self, buffers: Any, ancillary: Any = (), flags: int = 0, address: Any = None) -> int:
+        parts: Sequence[Any] = list(buffers)
+        done = super().sendmsg(parts, ancillary, flags)
+        note("wrote", self.fileno(), b"".join(map(bytes, parts))[:done])
+        return done
+
+
+socket.SocketType = WatchedSocket

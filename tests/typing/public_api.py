@@ -21,6 +21,8 @@ def contexts() -> None:
     assert_type(ctx.get_context("other"), ipcframe.Context)
     assert_type(ctx.Channel(name="c"), ipcframe.Channel)
     assert_type(ctx.Pipe(False, name="x", backend="b"), tuple[ipcframe.Connection, ipcframe.Connection])
+    assert_type(ctx.Listener("unix:@name", authkey=b"key", name="x"), abc.Listener)
+    assert_type(ctx.Client("unix:@name", authkey=b"key", timeout=1), ipcframe.Connection)
     assert_type(ctx.cpu_count(), int)
 
 

@@ -63,7 +63,7 @@ def where(make: Callable[[], Any]) -> str:
 def test_every_factory_looks_at_the_channels(kind: str, configured: Callable[..., ipcframe.Context]) -> None:
     ctx = configured('[channels.frames]\nbackend = "twin"\n')
     assert where(lambda: FACTORIES[kind](ctx, "frames")) == "twin"
-    assert where(lambda: FACTORIES[kind](ctx, "other")) == "pipe"
+    assert where(lambda: FACTORIES[kind](ctx, "other")) == "unix"
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_name_may_have_dots_and_spaces(name: str, configured: Callable[..., ip
     ctx = configured(f'[channels.frames]\nbackend = "pipe"\n[channels."{quoted}"]\nbackend = "twin"\n')
     assert where(lambda: ctx.Lock(name=name)) == "twin"
     assert where(lambda: ctx.Lock(name="frames")) == "pipe"
-    assert where(lambda: ctx.Lock(name="left")) == "pipe"
+    assert where(lambda: ctx.Lock(name="left")) == "unix"
 
 
 @pytest.mark.parametrize(("argument", "channel", "policy"), [*product([False, True], repeat=3)])
@@ -135,7 +135,7 @@ def test_two_files_that_differ_in_a_channel_make_two_contexts(
     monkeypatch.setattr(config, "_files", {})
     with_table = configured('[channels.frames]\nbackend = "twin"\n')
     assert with_table is not plain
-    assert where(lambda: plain.Lock(name="frames")) == "pipe"
+    assert where(lambda: plain.Lock(name="frames")) == "unix"
     assert where(lambda: with_table.get_context("spawn").Lock(name="frames")) == "twin"
 
 
@@ -164,4 +164,4 @@ def test_a_child_has_the_channels_and_does_not_read_the_file_again(
     pid, made = ours.recv(timeout=30)
     child.join()
     assert pid != os.getpid()
-    assert made == [("queue", "twin", "frames"), ("lock", "pipe", "other")] * 2
+    assert made == [("queue", "twin", "frames"), ("lock", "unix", "other")] * 2

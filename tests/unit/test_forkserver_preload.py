@@ -13,7 +13,7 @@ def test_the_main_module_is_imported_once_and_children_have_what_their_parent_ha
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
-        "True ['an argument'] ipcframe ipcframe pipe",
-        "multiprocessing pipe",
-        "ipcframe pipe",
+        "True ['an argument'] ipcframe ipcframe unix",
+        "multiprocessing unix",
+        "ipcframe unix",
     ]

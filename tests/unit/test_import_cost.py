@@ -19,6 +19,7 @@ LISTING = f"import sys; sys.stdout.write(' '.join(name for name in {HEAVY!r} if 
         "import ipcframe",
         "import ipcframe; ipcframe.Connection, ipcframe.Process, ipcframe.get_context, ipcframe.install",
         "import ipcframe_pipe.endpoints",
+        "import ipcframe_unix.endpoints",
         "import ipcframe.connection, ipcframe.errors",
     ],
 )

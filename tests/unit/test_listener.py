@@ -144,7 +144,7 @@ def test_a_listener_of_another_user_is_not_trusted() -> None:
     process.start()
     with pytest.raises(ipcframe.AuthenticationError, match="belongs to the user 65534"):
         Client(ours.recv(timeout=10), authkey=KEY)
-    ours.send("end")
+    ours.send(None)
     process.join()
 
 
@@ -216,6 +216,39 @@ def test_a_client_waits_for_room_in_the_backlog() -> None:
         listener.accept().close()
         with waiting.result(), listener.accept(), pytest.raises(EndOfStream):
             first.recv()
+
+
+def test_who_waits_for_room_in_the_backlog_is_let_in_in_the_order_of_coming() -> None:
+    with Listener(backlog=0) as listener, Client(listener.address):
+        waiting: list[Worker] = []
+        for number in range(4):
+            waiting.append(Worker(lambda number=number: Client(listener.address).send(number)))  # type: ignore[misc]
+            waiting[-1].eventually_asleep()
+        listener.accept().close()
+        assert [listener.accept(timeout=20).recv() for _ in waiting] == [0, 1, 2, 3]
+        for one in waiting:
+            one.result()
+
+
+def test_a_handler_runs_while_a_client_waits_for_room_in_the_backlog() -> None:
+    with Listener(backlog=0) as listener, Client(listener.address) as first:
+        ran: list[int] = []
+        with alarm(lambda: ran.append(1)), pytest.raises(TimedOut, match="took no connection"):
+            Client(listener.address, timeout=0.3)
+        assert ran == [1]
+
+        def make_room() -> None:
+            listener.accept(timeout=20).close()
+
+        with (
+            alarm(make_room),
+            Client(listener.address, timeout=20) as here,
+            listener.accept(timeout=20) as there,
+        ):
+            here.send("let in")
+            assert there.recv(timeout=20) == "let in"
+        with pytest.raises(EndOfStream):
+            first.recv(timeout=20)
 
 
 # --- interrupts ---

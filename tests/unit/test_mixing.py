@@ -107,7 +107,7 @@ def test_a_child_has_its_parents_default_context(method: str) -> None:
             ipcframe.set_start_method(method)
         for other in METHODS:
             ctx = ipcframe.get_context(other, backend="pipe")
-            assert told(ctx, mixing_targets.tell_default) == [(method, method, "pipe", True)]
+            assert told(ctx, mixing_targets.tell_default) == [(method, method, "unix", True)]
     finally:
         ipcframe.set_start_method(None, force=True)
 

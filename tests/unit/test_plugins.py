@@ -37,7 +37,7 @@ def install_metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, distributi
 def test_first_party_plugins_are_listed_from_metadata() -> None:
     names = {kind: [offer.name for offer in _plugins.offers(kind)] for kind in _plugins.KINDS}
     assert names == {
-        "backend": ["pipe"],
+        "backend": ["pipe", "unix"],
         "start_method": ["fork", "forkserver", "spawn"],
         "plugin": ["trace"],
     }
