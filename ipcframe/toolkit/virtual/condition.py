@@ -57,37 +57,39 @@ class Condition(abc.Condition):
         self._check_held("must acquire() condition before using wait()")
         deadline = NEVER if timeout is None else deadline_after(timeout)
         turn = self._line.enter(deadline=deadline)
-        called = False
+        called = woken = False
         try:
-            lock = self._lock._lock
-            depth = lock.depth
             try:
-                lock.release(False)
-                # Of somebody who died in line before us nothing is left that concerns us.
-                while (why := turn.wait(deadline)) is Called.BEREFT:
-                    pass
-                called = why is Called.CALLED
+                lock = self._lock._lock
+                depth = lock.depth
+                try:
+                    lock.release(False)
+                    # Of somebody who died in line before us nothing is left that concerns us.
+                    while (why := turn.wait(deadline)) is Called.BEREFT:
+                        pass
+                    called = why is Called.CALLED
+                finally:
+                    # However often a handler raises meanwhile: the lock is held again before anything leaves.
+                    raised = None
+                    while True:
+                        try:
+                            if not self._lock._is_mine():
+                                self._lock.acquire()
+                            lock.depth = depth
+                            break
+                        except BaseException as error:  # noqa: BLE001 - it is raised below
+                            raised = error
+                    if raised is not None:
+                        raise raised
             finally:
-                # However often a handler raises meanwhile: the lock is held again before anything leaves.
-                raised = None
-                while True:
-                    try:
-                        if not self._lock._is_mine():
-                            self._lock.acquire()
-                        lock.depth = depth
-                        break
-                    except BaseException as error:  # noqa: BLE001 - it is raised below
-                        raised = error
-                if raised is not None:
-                    raise raised
-            # One may have been called while it waited for the lock.
-            return called or turn.called()
+                # One may have been called while it waited for the lock.
+                woken = called or turn.called()
+                turn.leave()
+            return woken
         except BaseException:
-            if not called and turn.called():
+            if woken:
                 self._line.call(1)  # the next one in line: this one will make nothing of it
             raise
-        finally:
-            turn.leave()
 
     @property
     def owner_died(self) -> bool:
