@@ -126,10 +126,10 @@ class ConnectionDescriptors(Case):
 
     @promise("connection.descriptors")
     def test_who_can_send_no_more_has_sent_it_or_not(
-        self, passing: Pair, pipe_of_bytes: tuple[int, int]
+        self, passing: Pair, pipe: Callable[..., Pair], pipe_of_bytes: tuple[int, int]
     ) -> None:
-        receiver, sender = passing
         before = open_descriptors()
+        receiver, sender = pipe(False)
         sent = len(clog(sender))
         for _ in range(3):
             with pytest.raises(TimedOut):

@@ -130,10 +130,12 @@ class ConnectionLarge(Case):
         children.finish(child)
 
     @promise("connection.interrupts")
-    def test_an_interrupted_send_tears_no_large_message_and_leaves_nothing_open(self, one_way: Pair) -> None:
-        receiver, sender = one_way
-        goal = budget("IPCFRAME_INTERRUPTS", INTERRUPTS)
+    def test_an_interrupted_send_tears_no_large_message_and_leaves_nothing_open(
+        self, pipe: Callable[..., Pair]
+    ) -> None:
         before = open_descriptors()
+        receiver, sender = pipe(False)
+        goal = budget("IPCFRAME_INTERRUPTS", INTERRUPTS)
         receiving = Worker(lambda: _numbers_until_the_end(receiver))
         number = 0
         returned: list[int] = []
@@ -152,11 +154,11 @@ class ConnectionLarge(Case):
 
     @promise("connection.interrupts")
     def test_an_interrupted_receive_loses_no_large_message_and_leaves_nothing_open(
-        self, one_way: Pair
+        self, pipe: Callable[..., Pair]
     ) -> None:
-        receiver, sender = one_way
-        goal = budget("IPCFRAME_INTERRUPTS", INTERRUPTS)
         before = open_descriptors()
+        receiver, sender = pipe(False)
+        goal = budget("IPCFRAME_INTERRUPTS", INTERRUPTS)
         done: list[bool] = []
 
         def feed() -> int:
