@@ -15,7 +15,7 @@ from typing import Any
 
 from ..abc import Channel, Connection
 from ..errors import TimedOut
-from ..toolkit.doorbell import stock
+from ..toolkit.doorbell import descriptors
 
 __all__ = [
     "DEATH_BOUND",
@@ -42,6 +42,8 @@ DEATH_BOUND = 1.0
 """Ten times the promised 0.1 s within which a death is noticed."""
 _LOOKS = ("poll", "select", "control")
 """How the functions are called that look at descriptors: those of poll and epoll, select, and kqueue."""
+_MANY_DOORBELLS = 24
+"""More than threads wait at once where descriptors are counted."""
 LATENESS_BOUND = 0.5
 """Ten times the promised 50 ms by which a timeout may be late."""
 
@@ -221,17 +223,19 @@ def always_faster(
 def open_descriptors() -> set[str]:
     """The descriptors of this process, as ``number -> what``; empty where the system does not tell.
 
-    Those of garbage are closed first, or the collector would close some of them between two looks; and those
-    that a process keeps in order to wait are opened, or some wait between two looks would do it.
+    Those of garbage are closed first, or the collector would close some of them between two looks. Doorbells
+    do not count, for any thread's wait opens and closes some; but many of them do.
     """
     gc.collect()
-    stock()
-    found = set()
+    to_wait = descriptors()
+    found = {}
     with contextlib.suppress(OSError):
         for fd in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names are wanted
             with contextlib.suppress(OSError):
-                found.add(f"{fd} -> {os.readlink(f'/proc/self/fd/{fd}')}")  # noqa: PTH115
-    return {one for one in found if "/proc/" not in one}
+                found[int(fd)] = f"{fd} -> {os.readlink(f'/proc/self/fd/{fd}')}"  # noqa: PTH115
+    to_wait |= descriptors()
+    shown = {one for fd, one in found.items() if fd not in to_wait and "/proc/" not in one}
+    return shown | ({"many doorbells"} if len(to_wait) > _MANY_DOORBELLS else set())
 
 
 def own_memory() -> int:

@@ -75,7 +75,7 @@ class Leftovers(Case):
                 context.Channel().send(b"x")
         del sender, receiver
         gc.collect()
-        assert not open_descriptors() - before
+        assert open_descriptors() == before
 
     @promise("leftovers.none")
     def test_a_handoff_leaves_no_descriptor(self, children: Children, pipe: Callable[..., Pair]) -> None:

@@ -121,10 +121,10 @@ class Making(Case):
             if made is not None:
                 _close(made)
                 break
-            assert not open_descriptors() - before, f"left open where {free} descriptors are free"
+            assert open_descriptors() == before, f"left open where {free} descriptors are free"
         else:
             pytest.fail(f"it cannot be made with {MOST_DESCRIPTORS} descriptors")
-        assert not open_descriptors() - before
+        assert open_descriptors() == before
 
     def _maker(self, context: ipcframe.Context, kind: str) -> Callable[[], Any]:
         if kind != "Channel":

@@ -184,4 +184,4 @@ class QueueEnds(QueueCase):
         before = open_descriptors()
         for _ in range(20):
             wait()
-        assert not open_descriptors() - before
+        assert open_descriptors() == before

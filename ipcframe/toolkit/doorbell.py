@@ -24,13 +24,13 @@ from types import TracebackType
 from ..deadline import Deadline
 from .identity import Watch
 
-__all__ = ["Doorbell", "borrow", "give_back", "prepare", "ring", "stock"]
+__all__ = ["Doorbell", "borrow", "descriptors", "give_back", "prepare", "ring"]
 
 _LOOK_AGAIN = 0.02
 """How often one looks who can be told nothing, in seconds: as seldom as a death within 0.1 s allows."""
 _LONGEST = 3600.0
 """poll() counts milliseconds in 31 bits."""
-_MOST_KEPT = 4
+_MOST_SPARE = 4
 
 
 _all: weakref.WeakSet[Doorbell] = weakref.WeakSet()
@@ -41,7 +41,6 @@ class Doorbell:
 
     _sockets: list[socket.SocketType] = []  # noqa: RUF012 - until the object's own is there
     number = 0
-    kept = False
 
     def __init__(self) -> None:
         _all.add(self)
@@ -154,36 +153,23 @@ def borrow() -> Doorbell:
     try:
         bell = _spares.doorbells.pop()
     except IndexError:
-        return _new()
+        return Doorbell()
     bell.forget()
     return bell
 
 
-def _new() -> Doorbell:
-    """One more. The first few stay when they are given back, always the same, and others do not."""
-    kept = _kept() < _MOST_KEPT
-    bell = Doorbell()
-    bell.kept = kept
-    return bell
-
-
-def _kept() -> int:
-    return sum(1 for bell in list(_all) if bell.kept and bell.number)
-
-
 def give_back(bell: Doorbell) -> None:
     """The wait is over, and its place given up."""
-    if bell.number and bell.kept:
-        _spares.doorbells.append(bell)
+    spares = _spares
+    if bell.number and len(spares.doorbells) < _MOST_SPARE:
+        spares.doorbells.append(bell)
     else:
         bell.close()
 
 
-def stock() -> None:
-    """Have all that this process keeps, and what rings them: for who counts descriptors."""
-    prepare()
-    for bell in [_new() for _ in range(_kept(), _MOST_KEPT)]:
-        give_back(bell)
+def descriptors() -> set[int]:
+    """Those with which this process waits and rings. They come and go as any of its threads waits."""
+    return {one.fileno() for owned in (_senders, *(bell._sockets for bell in list(_all))) for one in owned}
 
 
 def ring(numbers: Iterable[int]) -> list[int]:

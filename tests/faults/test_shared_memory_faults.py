@@ -250,7 +250,7 @@ def test_a_constructor_that_is_interrupted_anywhere_leaves_nothing(
         assert left(names) == [], f"interrupted at {step}"
     assert step > 20
     made.pop().unlink()
-    assert not open_descriptors() - before
+    assert open_descriptors() == before
     assert not {name for name in OURS._made if names in name}
 
 
@@ -285,7 +285,7 @@ def test_interrupts_at_random_instants_leave_neither_names_nor_descriptors(names
             assert left(names) == []
     del block
     assert striker.struck > 50
-    assert not open_descriptors() - before
+    assert open_descriptors() == before
 
 
 # --- little of it ---------------------------------------------------------------------------------

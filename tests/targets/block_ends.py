@@ -13,6 +13,7 @@ from typing import Any
 import numpy
 
 from ipcframe.toolkit.blocks import LEAST
+from ipcframe.toolkit.doorbell import descriptors
 from ipcframe.toolkit.rights import RightsConnection
 
 Ends = tuple[RightsConnection, RightsConnection]
@@ -37,9 +38,10 @@ def sending_and_receiving() -> Iterator[Ends]:
 
 
 def _open_and_mapped() -> set[str]:
-    """The descriptors of this process, and the blocks that it has mapped."""
+    """The descriptors of this process, without those that it waits with, and the blocks it has mapped."""
     lines = Path("/proc/self/maps").read_text().splitlines()
-    return set(os.listdir("/proc/self/fd")) | {line for line in lines if "ipcframe block" in line}  # noqa: PTH208
+    fds = set(os.listdir("/proc/self/fd")) - set(map(str, descriptors()))  # noqa: PTH208
+    return fds | {line for line in lines if "ipcframe block" in line}
 
 
 def array(number: int) -> Any:

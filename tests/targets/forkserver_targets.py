@@ -56,7 +56,7 @@ def start_interrupted(method: str) -> None:
                 assert process.exitcode == 7
             del process
     eventually(lambda: set(descendants(os.getpid())) == family)
-    assert not open_descriptors() - before
+    assert open_descriptors() == before
 
 
 def join_interrupted(method: str) -> None:

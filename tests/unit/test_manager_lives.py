@@ -38,7 +38,7 @@ def test_a_manager_whose_initializer_raises_raises_eoferror_and_leaves_nothing(m
     del caught
     assert multiprocessing.active_children() == children
     if method != "forkserver":  # whose first process starts the server
-        assert not open_descriptors() - before
+        assert open_descriptors() == before
 
 
 def test_a_manager_that_could_not_be_started_can_be_started_again() -> None:

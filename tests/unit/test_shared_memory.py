@@ -122,7 +122,7 @@ def test_wrong_arguments_make_nothing(arguments: dict[str, Any], error: type[Exc
     with pytest.raises(error):
         SharedMemory(**arguments)
     assert left(names) == []
-    assert not open_descriptors() - before
+    assert open_descriptors() == before
 
 
 def test_only_who_creates_tells_the_tracker(names: str, told: list[str]) -> None:
@@ -231,7 +231,7 @@ def test_a_reservation_that_fails_half_way_leaves_nothing(
     with pytest.raises(OutOfSharedMemory):
         SharedMemory(name and names + name, create=True, size=2**22)
     assert left(names) == []
-    assert not open_descriptors() - before
+    assert open_descriptors() == before
 
 
 def test_where_nothing_can_be_reserved_a_block_is_made_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,7 +297,7 @@ def test_what_lies_on_a_block_outlives_it_without_a_word(lay: Any) -> None:
     array[0] = 2
     assert array[0] == 2
     del array
-    assert not open_descriptors() - before
+    assert open_descriptors() == before
 
 
 # --- lists ----------------------------------------------------------------------------------------
