@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import itertools
 import os
-import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,6 +18,7 @@ from ipcframe.abc import Channel, Connection, Endpoint
 from .case import Case, Pair, full
 from .conditions import PATIENCE, open_descriptors
 from .in_process import every_object
+from .limits import few_descriptors
 from .promises import promise
 
 __all__ = ["Making", "takes"]
@@ -116,7 +115,7 @@ class Making(Case):
         before = open_descriptors()
         for free in range(MOST_DESCRIPTORS):
             made = None
-            with _descriptors(free), contextlib.suppress(OSError):
+            with few_descriptors(free), contextlib.suppress(OSError):
                 made = make()
             if made is not None:
                 _close(made)
@@ -164,24 +163,3 @@ def _close(made: Channel | tuple[Connection, Connection]) -> None:
 def _inheritable() -> set[str]:
     """The open descriptors that a program which is executed would inherit, as ``number -> what``."""
     return {one for one in open_descriptors() if os.get_inheritable(int(one.split()[0]))}
-
-
-@contextlib.contextmanager
-def _descriptors(free: int) -> Iterator[None]:
-    """So many can be opened, and no more."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unused = (number for number in itertools.count() if not _is_open(number))
-    limit = next(itertools.islice(unused, free, None))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def _is_open(fd: int) -> bool:
-    try:
-        os.fstat(fd)
-    except OSError:
-        return False
-    return True

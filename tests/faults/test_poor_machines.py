@@ -5,15 +5,13 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import count, islice
 from pathlib import Path
 
 import pytest
 
 import ipcframe
 from ipcframe.conformance.conditions import open_descriptors
+from ipcframe.conformance.limits import few_descriptors, limited
 
 PROGRAM = Path(__file__).parents[1] / "targets" / "no_semaphores.py"
 
@@ -25,18 +23,6 @@ def test_everything_works_without_sem_open(method: str) -> None:
     )
     printed = "no locks, and a pipe\nfrom behind a lock True\nb'packet' 0\n"
     assert done.stdout == printed, done.stderr
-
-
-@contextmanager
-def few_descriptors(more: int) -> Iterator[None]:
-    """Allow only so many descriptors more than are open."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    free = (fd for fd in count() if not Path(f"/proc/self/fd/{fd}").is_symlink())
-    resource.setrlimit(resource.RLIMIT_NOFILE, (next(islice(free, more, None)), hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.parametrize("more", [0, 1, 2, 3])
@@ -77,13 +63,8 @@ def test_a_message_that_no_memory_is_left_for_can_be_received_later() -> None:
     )
     child.start()
     theirs.close()
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     used = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, hard))
-    try:
-        with pytest.raises(MemoryError):
-            ours.recv_bytes()
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    with limited(resource.RLIMIT_AS, used + 2**26), pytest.raises(MemoryError):
+        ours.recv_bytes()
     assert len(ours.recv_bytes()) == 2**28
     child.join()

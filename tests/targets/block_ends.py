@@ -37,11 +37,15 @@ def sending_and_receiving() -> Iterator[Ends]:
         assert not _open_and_mapped() - before
 
 
+def numbers() -> set[str]:
+    """The descriptors of this process, without those that it waits with; no garbage is collected first."""
+    return set(os.listdir("/proc/self/fd")) - set(map(str, descriptors()))  # noqa: PTH208
+
+
 def _open_and_mapped() -> set[str]:
-    """The descriptors of this process, without those that it waits with, and the blocks it has mapped."""
+    """The same, and the blocks that it has mapped."""
     lines = Path("/proc/self/maps").read_text().splitlines()
-    fds = set(os.listdir("/proc/self/fd")) - set(map(str, descriptors()))  # noqa: PTH208
-    return fds | {line for line in lines if "ipcframe block" in line}
+    return numbers() | {line for line in lines if "ipcframe block" in line}
 
 
 def array(number: int) -> Any:

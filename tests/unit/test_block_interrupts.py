@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from block_ends import FREE, Ends, array, sending_and_receiving, states
+from block_ends import FREE, Ends, array, numbers, sending_and_receiving, states
 from interrupting import interrupted
 
 from ipcframe.conformance.conditions import PATIENCE, Worker
@@ -20,11 +20,6 @@ def pair() -> Iterator[Ends]:
     """A sending and a receiving end; both leave nothing."""
     with sending_and_receiving() as ends:
         yield ends
-
-
-def numbers() -> set[str]:
-    """The descriptors of this process."""
-    return set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are wanted
 
 
 def test_threads_that_send_on_one_end_do_not_mix(pair: Ends) -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import errno
-import itertools
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import numpy
 import pytest
 from block_ends import FREE, SIZE, Ends, array, sending_and_receiving, states
 
 from ipcframe.conformance.conditions import Worker
+from ipcframe.conformance.limits import few_descriptors, free_descriptor, limited
 from ipcframe.toolkit import blocks, leases, memory
 from ipcframe.toolkit.blocks import LEAST
 from ipcframe.toolkit.rights import RightsConnection
@@ -26,21 +24,6 @@ def pair() -> Iterator[Ends]:
         yield ends
 
 
-@contextmanager
-def limited(what: int, value: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(what)
-    resource.setrlimit(what, (value, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(what, (soft, hard))
-
-
-def free_number(more: int) -> int:
-    free = (fd for fd in itertools.count() if not Path(f"/proc/self/fd/{fd}").is_symlink())
-    return next(itertools.islice(free, more, None))
-
-
 def goes_through_the_socket(sender: RightsConnection, receiver: RightsConnection) -> None:
     receiving = Worker(receiver.recv)
     sender.send(array(7))
@@ -51,7 +34,7 @@ def goes_through_the_socket(sender: RightsConnection, receiver: RightsConnection
 
 @pytest.mark.parametrize("more", [0, 1, 2, 3])
 def test_without_descriptors_messages_go_through_the_socket(pair: Ends, more: int) -> None:
-    with limited(resource.RLIMIT_NOFILE, free_number(more)):
+    with few_descriptors(more):
         goes_through_the_socket(*pair)
 
 
@@ -140,11 +123,11 @@ def test_a_receiver_that_cannot_map_has_a_copy(pair: Ends, why: str, monkeypatch
 
 def test_messages_that_are_kept_leave_half_of_the_descriptors(pair: Ends) -> None:
     sender, receiver = pair
-    with limited(resource.RLIMIT_NOFILE, 2 * free_number(12)):
+    with limited(resource.RLIMIT_NOFILE, 2 * free_descriptor(12)):
         kept = []
         for number in range(60):
             receiving = Worker(receiver.recv)  # some may come through the socket
             sender.send(numpy.full(LEAST // 8, number))
             kept.append(receiving.result())
-        assert free_number(0) <= free_number(12)
+        assert free_descriptor(0) <= free_descriptor(12)
     assert [int(one[9]) for one in kept] == list(range(60))

@@ -5,20 +5,19 @@ from __future__ import annotations
 import array
 import errno
 import fcntl
-import itertools
 import os
-import resource
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import pytest
+from block_ends import numbers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipcframe.abc import Buffer
 from ipcframe.conformance.conditions import Worker, clog, open_descriptors
+from ipcframe.conformance.limits import few_descriptors
 from ipcframe.errors import (
     BrokenConnection,
     EndOfStream,
@@ -201,7 +200,7 @@ def test_notes_that_come_in_two_pieces_are_understood(cut: int) -> None:
 def test_garbage_with_descriptors_is_an_error_or_the_end_and_leaks_nothing(
     pieces: list[tuple[bytes, bool, int]],
 ) -> None:
-    count = len(list(Path("/proc/self/fd").iterdir()))
+    before = numbers()
     receiver, sock = pair()
     with receiver, file_of(lambda: block(b"x" * 64)) as fd:
         with sock:
@@ -221,7 +220,7 @@ def test_garbage_with_descriptors_is_an_error_or_the_end_and_leaks_nothing(
                 break
         else:
             pytest.fail("neither")
-    assert len(list(Path("/proc/self/fd").iterdir())) == count
+    assert numbers() == before
 
 
 # --- handles ---
@@ -336,31 +335,17 @@ def test_threads_that_receive_descriptors_get_each_once() -> None:
 # --- limits ---
 
 
-@contextmanager
-def limit(what: int, value: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(what)
-    resource.setrlimit(what, (value, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(what, (soft, hard))
-
-
-def first_free() -> int:
-    return next(fd for fd in itertools.count() if not Path(f"/proc/self/fd/{fd}").is_symlink())
-
-
 def test_a_receiver_without_descriptors_receives_when_it_has_some_again() -> None:
     sender, receiver = ends()
     with sender, receiver, file_of(lambda: block(b"x")) as fd:
         sender.send_handle(fd)
         sender.send_bytes(b"y" * LEAST)
-        with limit(resource.RLIMIT_NOFILE, first_free()):
+        with few_descriptors(0):
             for _ in range(3):
                 with pytest.raises(OSError, match="no descriptor left"):
                     receiver.recv_handle()
         os.close(receiver.recv_handle())
-        with limit(resource.RLIMIT_NOFILE, first_free()), pytest.raises(OSError, match="no descriptor left"):
+        with few_descriptors(0), pytest.raises(OSError, match="no descriptor left"):
             receiver.recv_bytes()
         assert receiver.recv_bytes() == b"y" * LEAST
 
