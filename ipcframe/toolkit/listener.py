@@ -284,7 +284,8 @@ class SocketListener(Listener):
         user = foreign_user(sock, self._users) if self._family == socket.AF_UNIX else None
         fd = sock.fileno()
         connection = SocketConnection(
-            *(fd, fd),
+            fd,
+            fd,
             serializer=self._serializer,
             message_limit=self._message_limit,
             name=self.name,

@@ -82,9 +82,11 @@ class Condition(abc.Condition):
                     if raised is not None:
                         raise raised
             finally:
-                # One may have been called while it waited for the lock.
-                woken = called or turn.called()
-                turn.leave()
+                try:
+                    # One may have been called while it waited for the lock.
+                    woken = called or turn.called()
+                finally:
+                    turn.leave()
             return woken
         except BaseException:
             if woken:
